@@ -1,0 +1,46 @@
+# Everything runs from a checkout: a target first makes .venv where it is missing or out of date.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+INSTALLED := $(VENV)/.installed
+HELPERS := experiments/benchmarks/common.py experiments/benchmarks/tables.py
+BENCHMARKS := $(filter-out $(HELPERS),$(sort $(wildcard experiments/benchmarks/*.py)))
+
+.PHONY: help setup demo test check bench tables constraints clean
+.DEFAULT_GOAL := help
+
+help: ## List the targets
+	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | sort | expand -t 14
+
+setup: $(INSTALLED) ## Make .venv and install the project with its development tools
+
+$(INSTALLED): pyproject.toml constraints.txt
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	@touch $@
+
+demo: $(INSTALLED) ## From scikit-learn's digits to measured, exported networks in runs/digits
+	$(BIN)/nas run experiments/configs/digits.yaml
+
+check: $(INSTALLED) ## Lint, format, types and import layers
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+test: check ## Everything that must hold: check, then every test
+	$(BIN)/pytest
+
+bench: $(INSTALLED) ## Every benchmark, a short run each, into build/benchmarks
+	@failed=""; for script in $(BENCHMARKS); do \
+	  echo "== $$script"; $(BIN)/python $$script --quick || failed="$$failed $$script"; \
+	done; test -z "$$failed" || { echo "failed:$$failed" >&2; exit 1; }
+
+tables: $(INSTALLED) ## The tables of README and the guide
+	$(BIN)/python experiments/benchmarks/tables.py
+
+constraints: $(INSTALLED) ## Pin what is installed now
+	$(BIN)/python .ci/constraints.py > constraints.txt.new && mv constraints.txt.new constraints.txt
+
+clean: ## Remove what the tools leave behind; the environment and runs stay
+	rm -rf build .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

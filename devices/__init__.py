@@ -1,0 +1,35 @@
+"""Devices that model files are measured on. Needs only numpy and the runtime to be measured."""
+
+from devices.artifact import Artifact, Format, Precision, Workload
+from devices.device import Device, DeviceInfo, LoadedModel
+from devices.errors import DeviceError
+from devices.fake import FakeDevice
+from devices.litert_cpu import LiteRTCPU
+from devices.measurement import MOST_THREADS, Measurement, MeasureSettings
+from devices.onnxruntime_cpu import OnnxRuntimeCPU
+from devices.registry import describe_device, device_names, get_device, register_device
+from devices.runtime_model import RuntimeModel
+from devices.worker_device import WorkerDevice
+
+__all__ = [
+    "MOST_THREADS",
+    "Artifact",
+    "Device",
+    "DeviceError",
+    "DeviceInfo",
+    "FakeDevice",
+    "Format",
+    "LiteRTCPU",
+    "LoadedModel",
+    "MeasureSettings",
+    "Measurement",
+    "OnnxRuntimeCPU",
+    "Precision",
+    "RuntimeModel",
+    "WorkerDevice",
+    "Workload",
+    "describe_device",
+    "device_names",
+    "get_device",
+    "register_device",
+]

@@ -1,0 +1,176 @@
+"""Makes the tables of README and the guide: `python experiments/benchmarks/tables.py [--check]`.
+
+A table stands between two comments; the first says what it is made of::
+
+    <!-- spaces -->                                  every search space
+    <!-- published -->                               every published network
+    <!-- claims -->                                  every claim of every result
+    <!-- claims cifar10 -->                          every claim of one result
+    <!-- rows cifar10: name=Network, macs=MACs -->   the rows of one result, these keys as columns
+    <!-- end -->
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import re
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from common import RESULTS, ROOT
+
+from search_spaces import (
+    describe_space,
+    get_published,
+    get_space,
+    macs,
+    parameters,
+    published_names,
+    space_module,
+    space_names,
+)
+from search_spaces.published import PrintedCount
+
+DOCUMENTS = (ROOT / "README.md", ROOT / "docs" / "guide" / "spaces.md")
+_TABLE = re.compile(
+    r"(?P<start><!-- (?P<kind>claims|rows|spaces|published)(?: (?P<name>\w+))?(?:: (?P<columns>[^>]+?))? -->\n)"
+    r"(?:.*?)(?P<end><!-- end -->)",
+    re.DOTALL,
+)
+
+# The first work that a space's module cites.
+_PAPER = re.compile(r"[A-Z][\w'-]+(?: et al\.| and [A-Z][\w'-]+)? (?:19|20)\d\d")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Write the tables, or say whether they are those that would be written."""
+    parser = argparse.ArgumentParser(description="the tables of README and the guide")
+    parser.add_argument("--check", action="store_true", help="change nothing; fail where a table is not up to date")
+    options = parser.parse_args(argv)
+    results = read_results(RESULTS)
+    outdated = 0
+    for document in DOCUMENTS:
+        old = document.read_text(encoding="utf-8")
+        new = filled(old, results)
+        if new == old:
+            continue
+        outdated += 1
+        if options.check:
+            print(f"{document.name}: its tables are not those that would be made; run `make tables`", file=sys.stderr)
+            continue
+        temporary = document.with_name(f".{document.name}.{os.getpid()}.tmp")
+        temporary.write_text(new, encoding="utf-8")
+        temporary.replace(document)
+    return int(options.check and outdated > 0)
+
+
+def read_results(directory: Path) -> dict[str, Mapping[str, Any]]:
+    """Every recorded result by the name of its benchmark."""
+    return {path.stem: json.loads(path.read_text(encoding="utf-8")) for path in sorted(directory.glob("*.json"))}
+
+
+def filled(text: str, results: Mapping[str, Mapping[str, Any]]) -> str:
+    """The text with every table made anew."""
+
+    def table(found: re.Match[str]) -> str:
+        name, columns = found["name"], found["columns"]
+        match found["kind"]:
+            case "rows":
+                made = rows_table(results[name], columns)
+            case "spaces":
+                made = spaces_table()
+            case "published":
+                made = published_table()
+            case _:
+                made = claims_table({name: results[name]} if name else results)
+        return f"{found['start']}{made}{found['end']}"
+
+    return _TABLE.sub(table, text)
+
+
+def claims_table(results: Mapping[str, Mapping[str, Any]]) -> str:
+    """What was asked for, what was found, and whether it holds."""
+    lines = []
+    for name, result in results.items():
+        for claim in result["claims"]:
+            sign = "≥" if claim["better"] == "higher" else "≤"
+            spread = f" ± {claim['spread']:.2g}" if claim.get("spread") is not None else ""
+            value = f"{number(claim['value'])}{spread} {claim['unit']}".strip()
+            asked = f"{sign} {number(claim['target'])} {claim['unit']}".strip()
+            verdict = "yes" if claim["holds"] else "**no**"
+            lines.append([claim["name"], value, asked, verdict, f"[{name}](experiments/results/{name}.json)"])
+    return markdown(["Figure", "Found", "Asked for", "Holds", "Result"], lines)
+
+
+def rows_table(result: Mapping[str, Any], columns: str) -> str:
+    """The rows of one result; ``columns`` is ``key=Heading`` separated by commas."""
+    pairs = [column.strip().partition("=") for column in columns.split(",")]
+    keys, headings = [key for key, _, _ in pairs], [heading or key for key, _, heading in pairs]
+    return markdown(headings, [[number(row.get(key)) for key in keys] for row in result["rows"]])
+
+
+def spaces_table() -> str:
+    """Every registered space with its default options: what it is, where it is from, and how large."""
+    headings = ["Space", "What it is", "Paper", "Pixels", "Networks", "Smallest", "Largest"]
+    return markdown(headings, [_space_row(name) for name in space_names()])
+
+
+def _space_row(name: str) -> list[str]:
+    space = get_space(name)
+    ends = [space.lower(arch) for arch in (space.smallest(), space.largest())]
+    low, high = (network.input.shape[-1] for network in ends)
+    sizes = [f"{_short(macs(network))} MACs, {_short(parameters(network))} weights" for network in ends]
+    paper = _PAPER.search(sys.modules[space_module(name)].__doc__ or "")
+    size = f"{space.size:,}" if space.size < 1e6 else f"{space.size:.1e}".replace("e+", "e")
+    pixels = f"{low}–{high}" if low < high else str(high)
+    return [f"`{name}`", describe_space(name), paper[0] if paper else "–", pixels, size, *sizes]
+
+
+def published_table() -> str:
+    """Every published network: its size as counted and as printed."""
+    rows = []
+    for name in published_names():
+        entry = get_published(name)
+        network = entry.space.lower(entry.architecture)
+        printed = [_printed(count) for count in (entry.publication.macs, entry.publication.parameters)]
+        counted = [_short(macs(network)), _short(parameters(network))]
+        rows.append([f"`{name}`", entry.publication.source, str(network.input.shape[-1]), *counted, *printed])
+    headings = ["Network", "Source", "Pixels", "MACs", "Weights", "MACs as printed", "Weights as printed"]
+    return markdown(headings, rows)
+
+
+def _printed(count: PrintedCount | None) -> str:
+    if count is None:
+        return "–"
+    unit = {1e3: " k", 1e6: " M", 1e9: " G"}.get(count.unit, f" × {count.unit:g}")
+    return f"{count.value:.{count.decimals}f}{unit}"
+
+
+def _short(count: int) -> str:
+    """A count to three digits."""
+    if count < 10_000:
+        return f"{count:,}"
+    return f"{count / 1e6:.3g} M" if count < 999.5e6 else f"{count / 1e9:.3g} G"
+
+
+def markdown(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """A table in Markdown; cells cannot break out of it."""
+    lines = [headings, ["---"] * len(headings), *rows]
+    return "".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |\n" for line in lines)
+
+
+def number(value: object) -> str:
+    """A value as people read it: whole numbers with separators, others with four digits."""
+    if value is None:
+        return "–"
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        return str(value)
+    return f"{value:,.0f}" if float(value).is_integer() and abs(value) < 1e15 else f"{value:.4g}"
+
+
+if __name__ == "__main__":
+    sys.exit(main())

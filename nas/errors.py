@@ -1,0 +1,7 @@
+"""The base error of the application layer."""
+
+from __future__ import annotations
+
+
+class NasError(Exception):
+    """Raised when a run cannot go on; the message says what was given and what to do next."""

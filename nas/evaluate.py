@@ -1,0 +1,242 @@
+"""From architectures to candidates, cheapest metrics first."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nas.candidate import ACCURACY, COUNTED_UNITS, Candidate, Metric, describe_value, latency_metric, metric_unit
+from nas.errors import NasError
+from nas.objective import Limit
+from search_spaces import (
+    Architecture,
+    Network,
+    SearchSpace,
+    flash_bytes,
+    macs,
+    parameters,
+    peak_activation_bytes,
+)
+
+
+class Evaluator(Protocol):
+    """Finds out what a search has to know about architectures."""
+
+    def evaluate(self, archs: Sequence[Architecture]) -> list[Candidate]:
+        """One candidate for every architecture, in order."""
+        ...
+
+
+class NetworkPredictor(Protocol):
+    """The part of a latency predictor that is needed here."""
+
+    def predict(self, networks: Sequence[Network]) -> NDArray[np.float64]:
+        """Latencies in seconds, shape ``(networks,)``."""
+        ...
+
+
+class CompositeEvaluator:
+    """Counts, then predicts latencies, and only then evaluates accuracy, which costs most.
+
+    A candidate whose counted or predicted metrics break a limit is not evaluated any further: it carries the cheap
+    metrics alone, and searchers rank it by how far it is beyond the limit.
+
+    Args:
+        space: lowers the architectures.
+        predictors: fitted latency predictor of every target, by the target's name.
+        accuracy: share of validation images that an architecture classifies right; None leaves the metric out.
+        limits: hard limits.
+        weight_bits: bits of a deployed weight, for ``flash_bytes``.
+        activation_bits: bits of a deployed activation, for ``peak_activation_bytes``.
+    """
+
+    def __init__(
+        self,
+        space: SearchSpace,
+        *,
+        predictors: Mapping[str, NetworkPredictor],
+        accuracy: Callable[[Architecture], float] | None = None,
+        limits: Sequence[Limit] = (),
+        weight_bits: int = 32,
+        activation_bits: int = 32,
+    ) -> None:
+        self._space = space
+        self._predictors = dict(predictors)
+        self._accuracy = accuracy
+        self._limits = tuple(limits)
+        self._weight_bits = weight_bits
+        self._activation_bits = activation_bits
+
+    def evaluate(self, archs: Sequence[Architecture]) -> list[Candidate]:
+        """Every metric of the architectures that keep the cheap limits, the cheap metrics of the others.
+
+        Raises:
+            NasError: a prediction that is no time, or an accuracy outside 0 to 1.
+            SpaceError: an architecture that does not belong to the space.
+        """
+        candidates = self.cheap(archs)
+        accuracy = self._accuracy
+        if accuracy is None:
+            return candidates
+        return [
+            candidate if self._broken(candidate) else _add_accuracy(candidate, accuracy) for candidate in candidates
+        ]
+
+    def cheap(self, archs: Sequence[Architecture]) -> list[Candidate]:
+        """Counted and predicted metrics only.
+
+        Raises:
+            NasError: a prediction that is no time.
+            SpaceError: an architecture that does not belong to the space.
+        """
+        if not archs:
+            return []
+        canonical = [self._space.canonical(arch) for arch in archs]
+        networks = [self._space.lower(arch) for arch in canonical]
+        metrics = [self._count(network) for network in networks]
+        for target, predictor in self._predictors.items():
+            name = latency_metric(target)
+            for row, latency_s in zip(metrics, _predict(predictor, target, networks), strict=True):
+                row[name] = Metric(latency_s, "s", "predicted")
+        return [Candidate(arch, row) for arch, row in zip(canonical, metrics, strict=True)]
+
+    def _count(self, network: Network) -> dict[str, Metric]:
+        values = {
+            "macs": macs(network),
+            "parameters": parameters(network),
+            "flash_bytes": flash_bytes(network, self._weight_bits),
+            "peak_activation_bytes": peak_activation_bytes(network, self._activation_bits),
+        }
+        return {name: Metric(float(value), COUNTED_UNITS[name], "counted") for name, value in values.items()}
+
+    def _broken(self, candidate: Candidate) -> bool:
+        return any(limit.metric in candidate.metrics and limit.violation(candidate) > 0 for limit in self._limits)
+
+
+def _predict(predictor: NetworkPredictor, target: str, networks: Sequence[Network]) -> list[float]:
+    latencies_s = np.asarray(predictor.predict(networks), np.float64)
+    if latencies_s.shape != (len(networks),):
+        raise NasError(
+            f"the latency predictor of {target!r} gave shape {latencies_s.shape} for {len(networks)} networks; "
+            "one value each is needed"
+        )
+    bad = latencies_s[~(np.isfinite(latencies_s) & (latencies_s > 0))]
+    if len(bad):
+        raise NasError(
+            f"the latency predictor of {target!r} predicts {bad[0]} s for one of {len(networks)} networks, which is no "
+            "time; profile more networks, or choose another predictor"
+        )
+    return list(map(float, latencies_s))
+
+
+def _add_accuracy(candidate: Candidate, accuracy: Callable[[Architecture], float]) -> Candidate:
+    value = float(accuracy(candidate.arch))
+    if not 0 <= value <= 1:
+        raise NasError(f"the accuracy of {candidate.arch.key} is {value}; it should be a share from 0 to 1")
+    metric = Metric(value, metric_unit(ACCURACY), "evaluated")
+    return Candidate(candidate.arch, {**candidate.metrics, ACCURACY: metric})
+
+
+class CachedAccuracy:
+    """An accuracy that is evaluated once for an architecture, the weights, and the settings of the evaluation.
+
+    Every new value is on disk before it is used, so a killed search evaluates nothing twice. The file has one JSON
+    object a line and is shared by all weights and settings; lines cut short by a kill are passed over.
+
+    Args:
+        accuracy: evaluates one architecture.
+        path: file that the values are kept in; made where it is missing.
+        weights: digest of the weights.
+        settings: digest of all else that the value depends on, such as the images and the statistics' settings.
+    """
+
+    def __init__(self, accuracy: Callable[[Architecture], float], path: Path, *, weights: str, settings: str) -> None:
+        self._accuracy = accuracy
+        self._path = path
+        self._scope = {"weights": weights, "settings": settings}
+        self._known = dict(self._read())
+
+    def __call__(self, arch: Architecture) -> float:
+        """The architecture's accuracy, from the file if it is there."""
+        if arch.key not in self._known:
+            value = float(self._accuracy(arch))
+            if math.isfinite(value):
+                self._append({"arch": arch.key, **self._scope, "accuracy": value})
+            self._known[arch.key] = value
+        return self._known[arch.key]
+
+    def __len__(self) -> int:
+        return len(self._known)
+
+    def _read(self) -> list[tuple[str, float]]:
+        if not self._path.exists():
+            return []
+        found = []
+        for line in self._path.read_bytes().splitlines():
+            try:
+                row = json.loads(line)
+                if all(row[name] == value for name, value in self._scope.items()):
+                    found.append((str(row["arch"]), float(row["accuracy"])))
+            except (ValueError, KeyError, TypeError):  # cut short by a kill
+                continue
+        return found
+
+    def _append(self, row: Mapping[str, str | float]) -> None:
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        with self._path.open("a+b") as file:
+            # A line that a kill cut short is ended first, so that it spoils no line but itself.
+            size = file.seek(0, os.SEEK_END)
+            file.seek(max(0, size - 1))
+            torn = size > 0 and file.read(1) != b"\n"
+            file.write(b"\n" * torn + json.dumps(row).encode() + b"\n")
+            file.flush()
+            os.fsync(file.fileno())
+
+
+def check_limits(
+    space: SearchSpace,
+    cheap: Callable[[Sequence[Architecture]], list[Candidate]],
+    limits: Sequence[Limit],
+    rng: np.random.Generator,
+    samples: int = 256,
+) -> None:
+    """Check before a search that every limit on a cheap metric is within reach.
+
+    The smallest and the largest network and a random sample are looked at; limits on metrics that ``cheap`` does not
+    give, such as accuracy, are left to the search.
+
+    Args:
+        space: what will be searched.
+        cheap: gives counted and predicted metrics, such as ``CompositeEvaluator.cheap``.
+        limits: hard limits.
+        rng: source of randomness for the sample.
+        samples: number of random networks.
+
+    Raises:
+        NasError: no network of the sample keeps one of the limits; the message says how near the best one comes.
+    """
+    candidates = cheap([space.smallest(), space.largest(), *space.architectures(space.sample_indices(rng, samples))])
+    for limit in limits:
+        known = [candidate for candidate in candidates if limit.metric in candidate.metrics]
+        if not known:
+            continue
+        nearest = min(known, key=limit.violation)
+        if limit.violation(nearest) > 0:
+            raise NasError(_out_of_reach(space, limit, nearest.metrics[limit.metric], len(known)))
+
+
+def _out_of_reach(space: SearchSpace, limit: Limit, best: Metric, count: int) -> str:
+    too_high = limit.at_most is not None and best.value > limit.at_most
+    return (
+        f"no network keeps the limit {limit.describe()}: of {count} networks of space {space.name!r}, smallest and "
+        f"largest among them, the {'lowest' if too_high else 'highest'} is {best.source} at "
+        f"{describe_value(limit.metric, best.value)}; loosen the limit, or choose a "
+        f"{'smaller' if too_high else 'larger'} space"
+    )

@@ -1,0 +1,89 @@
+"""The model files of one network, in every format and precision that is asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from math import prod
+from pathlib import Path
+from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from devices import Artifact, Format, Precision, Workload
+from nas.export.errors import ExportError
+from nas.export.onnx_int8 import write_onnx_int8
+from nas.export.onnx_writer import write_onnx
+from nas.export.tflite_int8 import write_tflite_int8
+from nas.export.tflite_writer import write_tflite
+from nas.export.weights import Weights
+from search_spaces import Network, macs, parameters
+
+Variant: TypeAlias = tuple[Format, Precision]
+
+FILE_NAMES: dict[Variant, str] = {
+    ("onnx", "float32"): "model.onnx",
+    ("onnx", "int8"): "model.int8.onnx",
+    ("tflite", "float32"): "model.tflite",
+    ("tflite", "int8"): "model.int8.tflite",
+}
+"""Name of the file of every variant that can be written."""
+
+
+def export_artifacts(
+    network: Network,
+    weights: Weights,
+    directory: Path,
+    images: NDArray[np.float32],
+    variants: Sequence[Variant] = tuple(FILE_NAMES),
+) -> dict[Variant, Artifact]:
+    """Write the model files of a network; equal inputs give equal bytes, and so equal digests.
+
+    INT8 scales come from running the network on the images, so their last digit may differ between kinds of processor.
+
+    Every file takes one normalised float32 image under the name ``image`` (ONNX: channels first, TFLite: channels
+    last) and gives float32 ``logits``, INT8 files too.
+
+    Args:
+        network: what to write; its input is an image ``(channels, height, width)``.
+        weights: its deployed weights.
+        directory: where to; made if missing. Files in it are replaced, each atomically.
+        images: normalised calibration images ``(images, channels, height, width)``; only INT8 uses them.
+        variants: which files, each a (format, precision).
+
+    Raises:
+        ExportError: an unknown variant, or weights or images that do not fit the network.
+    """
+    unknown = [variant for variant in variants if variant not in FILE_NAMES]
+    if unknown:
+        raise ExportError(f"cannot export {unknown}; there are {list(FILE_NAMES)}")
+    if len(network.input.shape) != 3:
+        raise ExportError(f"the network's input has shape {network.input.shape}; give one that reads an image")
+    channels, height, width = network.input.shape
+    shape = (channels, height, width)
+    artifacts = {}
+    for variant in dict.fromkeys(variants):
+        path = directory / FILE_NAMES[variant]
+        _write(variant, network, weights, path, images)
+        artifacts[variant] = Artifact.from_file(
+            path, format=variant[0], precision=variant[1], input_shape=shape, workload=workload(network)
+        )
+    return artifacts
+
+
+def workload(network: Network) -> Workload:
+    """What one inference takes, counted."""
+    elements = sum(prod(node.shape) for node in network.nodes)
+    return Workload(macs=macs(network), parameters=parameters(network), activation_elements=elements)
+
+
+def _write(variant: Variant, network: Network, weights: Weights, path: Path, images: NDArray[np.float32]) -> None:
+    match variant:
+        case ("onnx", "float32"):
+            write_onnx(network, weights, path)
+        case ("tflite", "float32"):
+            write_tflite(network, weights, path)
+        case ("onnx", "int8"):
+            write_onnx_int8(network, weights, path, images)
+        case ("tflite", "int8"):
+            write_tflite_int8(network, weights, path, images)

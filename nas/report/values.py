@@ -1,0 +1,165 @@
+"""What a report shows, as plain values: read from a run directory by ``load``, drawn by ``figures`` and ``page``."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TypeAlias
+
+Pairs: TypeAlias = tuple[tuple[str, str], ...]
+"""Names with their values, in the order they are shown."""
+
+
+@dataclass(frozen=True)
+class ModelFile:
+    """One model file of a network.
+
+    Attributes:
+        validation: accuracy that its runtime computes on the images the search was judged on, 0 to 1.
+        test: the same on images that nothing was chosen by.
+    """
+
+    name: str
+    format: str
+    precision: str
+    bytes: int | None = None
+    validation: float | None = None
+    test: float | None = None
+    sha256: str = ""
+
+
+@dataclass(frozen=True)
+class Target:
+    """One device of the run, with the kind of file it runs; nothing is timed on a simulated one."""
+
+    name: str
+    device: str
+    format: str
+    precision: str
+    environment: Pairs = ()
+    simulated: bool = False
+
+    @property
+    def file(self) -> str:
+        """The kind of file in words."""
+        return f"{'ONNX' if self.format == 'onnx' else 'TFLite'} {self.precision}"
+
+    def runs(self, file: ModelFile) -> bool:
+        """Whether this is the kind of file that the target was measured with."""
+        return (file.format, file.precision) == (self.format, self.precision)
+
+
+@dataclass(frozen=True)
+class Latency:
+    """Seconds of one network on one target: measured, predicted, or an error that says why there is no measurement."""
+
+    median_s: float | None = None
+    p90_s: float | None = None
+    predicted_s: float | None = None
+    error: str | None = None
+
+
+@dataclass(frozen=True)
+class Member:
+    """One network that was measured on every target.
+
+    Attributes:
+        key: the architecture's key.
+        name: what it is called in the report and in the export folder.
+        options: decisions with the options taken.
+        accuracy: of the sub-network inside the supernet on validation images, 0 to 1.
+        on_front: no other measured network beats it, and it meets the limits.
+    """
+
+    key: str
+    name: str
+    options: Pairs = ()
+    input_px: int | None = None
+    macs: int | None = None
+    parameters: int | None = None
+    peak_activation_bytes: int | None = None
+    accuracy: float | None = None
+    latencies: Mapping[str, Latency] = field(default_factory=dict)
+    files: tuple[ModelFile, ...] = ()
+    on_front: bool = True
+
+    def latency(self, target: str) -> Latency:
+        """Latency on a target, empty if nothing is known."""
+        return self.latencies.get(target, Latency())
+
+    def validation_on(self, target: Target) -> float | None:
+        """Validation accuracy of the file that the target runs; of the sub-network itself where no file was judged."""
+        judged = [file.validation for file in self.files if target.runs(file) and file.validation is not None]
+        return judged[0] if judged else self.accuracy
+
+    def test_on(self, target: Target) -> float | None:
+        """Test accuracy of the file that the target runs; none before it was exported."""
+        return next((file.test for file in self.files if target.runs(file)), None)
+
+
+@dataclass(frozen=True)
+class Searched:
+    """One candidate of the search: accuracy in the supernet, latency in seconds on each target and where it is from."""
+
+    key: str
+    accuracy: float
+    latency_s: Mapping[str, float]
+    source: str = "predicted"
+
+
+@dataclass(frozen=True)
+class Scores:
+    """How well one predictor did on networks it had not seen; shares are 0 to 1."""
+
+    target: str
+    name: str
+    used: bool
+    verdict: str
+    spearman: float | None = None
+    kendall: float | None = None
+    mape: float | None = None
+    mae_s: float | None = None
+    within_10_percent: float | None = None
+    count: int | None = None
+    pairs: tuple[tuple[float, float], ...] = ()
+    """Measured and predicted seconds of every held-out network."""
+
+
+@dataclass(frozen=True)
+class Epoch:
+    """One row of the training log; accuracies on validation images, 0 to 1."""
+
+    epoch: int
+    loss: float | None = None
+    smallest: float | None = None
+    largest: float | None = None
+
+
+@dataclass(frozen=True)
+class Problem:
+    """Something that failed or was dropped, and why."""
+
+    what: str
+    network: str
+    where: str
+    reason: str
+    key: str = ""
+
+
+@dataclass(frozen=True)
+class RunData:
+    """Everything a report shows; a part whose stage has not run is empty."""
+
+    title: str
+    subtitle: str = ""
+    config_text: str = ""
+    targets: tuple[Target, ...] = ()
+    members: tuple[Member, ...] = ()
+    searched: tuple[Searched, ...] = ()
+    scores: tuple[Scores, ...] = ()
+    epochs: tuple[Epoch, ...] = ()
+    problems: tuple[Problem, ...] = ()
+    provenance: Pairs = ()
+    measurements: int = 0
+    limits: Mapping[str, float] = field(default_factory=dict)
+    """Most seconds allowed, by target."""

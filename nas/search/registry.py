@@ -1,0 +1,75 @@
+"""Every searcher by its name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, TypeAlias, TypeVar
+
+import numpy as np
+
+from nas.errors import NasError
+from nas.objective import Limit, Objective, Problem
+from nas.search.base import Searcher
+from search_spaces import SearchSpace
+
+SearcherFactory: TypeAlias = Callable[..., Searcher]
+_Factory = TypeVar("_Factory", bound=SearcherFactory)
+_FACTORIES: dict[str, SearcherFactory] = {}
+
+
+def register_searcher(name: str) -> Callable[[_Factory], _Factory]:
+    """Decorator: the class under it, called with ``(space, problem, rng, **options)``, is the searcher of this name."""
+
+    def add(factory: _Factory) -> _Factory:
+        if name in _FACTORIES:
+            raise NasError(f"a searcher named {name!r} is registered already; choose another name")
+        _FACTORIES[name] = factory
+        return factory
+
+    return add
+
+
+def searcher_names() -> list[str]:
+    """Names that ``get_searcher`` knows."""
+    return sorted(_FACTORIES)
+
+
+def describe_searcher(name: str) -> str:
+    """One line about a searcher."""
+    return (_factory(name).__doc__ or "").strip().split("\n")[0]
+
+
+def get_searcher(
+    name: str,
+    space: SearchSpace,
+    objectives: Sequence[Objective],
+    limits: Sequence[Limit] = (),
+    *,
+    rng: np.random.Generator,
+    options: Mapping[str, Any] | None = None,
+) -> Searcher:
+    """Make a searcher.
+
+    Args:
+        name: one of ``searcher_names()``.
+        space: what is searched.
+        objectives: what is traded off.
+        limits: hard limits.
+        rng: source of the searcher's own randomness; the same generator state gives the same search.
+        options: settings of that searcher, such as ``population`` of ``nsga2`` or ``sampler`` of ``optuna``.
+
+    Raises:
+        NasError: an unknown name, or settings that the searcher does not have or cannot use.
+    """
+    factory = _factory(name)
+    problem = Problem(tuple(objectives), tuple(limits))
+    try:
+        return factory(space, problem, rng, **(options or {}))
+    except TypeError as error:
+        raise NasError(f"searcher {name!r} cannot be made with options {dict(options or {})}: {error}") from error
+
+
+def _factory(name: str) -> SearcherFactory:
+    if name not in _FACTORIES:
+        raise NasError(f"there is no searcher {name!r}; there are {searcher_names()}")
+    return _FACTORIES[name]

@@ -1,0 +1,100 @@
+"""What searchers of our own share: no architecture twice, and a state that another process goes on from."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from nas.candidate import Candidate
+from nas.errors import NasError
+from nas.objective import Problem, Scores
+from nas.search.base import check_count, check_header, state_header
+from nas.search.rows import Indices, pack, row_keys, rows_of, rows_of_keys, unpack
+from nas.search.unseen import Unseen
+from search_spaces import Architecture, SearchSpace
+
+
+class ResumableSearcher(ABC):
+    """A ``Searcher`` whose subclass proposes new rows and learns from scores."""
+
+    name: str
+
+    def __init__(self, space: SearchSpace, problem: Problem, rng: np.random.Generator) -> None:
+        self._space = space
+        self._problem = problem
+        # A generator of our own, so that restoring it does not turn back anybody else's.
+        self._rng = np.random.default_rng(rng.integers(0, 2**63, 2))
+        self._unseen = Unseen(space)
+        self._pending: dict[bytes, None] = {}
+        self._again: list[bytes] = []
+
+    @abstractmethod
+    def _propose(self, count: int) -> Indices:
+        """Up to ``count`` rows taken from ``self._unseen``."""
+
+    @abstractmethod
+    def _learn(self, rows: Indices, scores: Scores) -> None:
+        """Take in the scores of rows that were never told before; there is at least one."""
+
+    @abstractmethod
+    def _memory(self) -> dict[str, Any]:
+        """What the subclass has to keep, in values that ``json`` writes."""
+
+    @abstractmethod
+    def _remember(self, memory: Mapping[str, Any]) -> None:
+        """The reverse of ``_memory``; raises KeyError, TypeError or ValueError where it is damaged."""
+
+    def ask(self, count: int) -> list[Architecture]:
+        """New architectures; see ``Searcher.ask``."""
+        check_count(count)
+        keys, self._again = self._again[:count], self._again[count:]
+        if len(keys) < count:
+            fresh = row_keys(self._propose(count - len(keys)))
+            self._pending.update(dict.fromkeys(fresh))
+            keys = keys + fresh
+        return self._space.architectures(rows_of_keys(keys, len(self._space.decisions)))
+
+    def tell(self, candidates: Sequence[Candidate]) -> None:
+        """Results; see ``Searcher.tell``."""
+        rows = rows_of(self._space, [candidate.arch for candidate in candidates])
+        scores = self._problem.scores(candidates)
+        news: dict[bytes, int] = {}
+        for position, key in enumerate(row_keys(rows)):
+            if key in self._pending or key not in self._unseen:
+                news.setdefault(key, position)
+        if not news:
+            return
+        kept = list(news.values())
+        self._learn(rows[kept], Scores(scores.costs[kept], scores.margins[kept]))
+        self._unseen.add(news)
+        for key in news:
+            self._pending.pop(key, None)
+        self._again = [key for key in self._again if key in self._pending]
+
+    def state(self) -> dict[str, Any]:
+        """See ``Searcher.state``."""
+        return {
+            **state_header(self.name, self._space, self._problem),
+            "rng": self._rng.bit_generator.state,
+            "seen": pack(self._unseen.keys),
+            "pending": pack(list(self._pending)),
+            "memory": self._memory(),
+        }
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """See ``Searcher.restore``."""
+        check_header(state, state_header(self.name, self._space, self._problem))
+        decisions = len(self._space.decisions)
+        try:
+            seen, pending = unpack(state["seen"], decisions), unpack(state["pending"], decisions)
+            self._rng.bit_generator.state = state["rng"]
+            self._remember(state["memory"])
+        except (AttributeError, LookupError, OverflowError, TypeError, ValueError) as error:
+            raise NasError(f"the saved state of the {self.name} search is damaged: {error!r}") from error
+        self._unseen = Unseen(self._space)
+        self._unseen.add(seen)
+        self._pending = dict.fromkeys(pending)
+        self._again = pending

@@ -1,0 +1,99 @@
+"""Fit: a latency predictor for every target, checked on networks that it has not seen."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from latency_predictors import LatencyPredictor, PredictorScores, load_predictor, save_predictor, select_predictor
+from nas.errors import NasError
+from nas.files import read_json, reading, write_json
+from nas.stages.context import Context
+
+_FOLDER = "predictors"
+
+Row = dict[str, Any]
+
+
+def run(context: Context) -> None:
+    """Fit predictors to the profile's measurements.
+
+    Raises:
+        NasError: the best predictor of a target fails its check, and the config says to stop then.
+        PredictorError: measurements nothing can be learnt from.
+    """
+    path = context.run.result("profile")
+    with reading(path):
+        measured = _by_target(context, read_json(path)["rows"])
+    context.progress.start("fit", len(context.targets), "target")
+    rows: dict[str, Row] = {}
+    for target in context.targets:
+        rows[target.name] = _fit(context, target.name, measured[target.name])
+        context.progress.advance(detail=target.name)
+        context.progress.note(f"fit: {target.name}: {rows[target.name]['verdict']}")
+    failed = [name for name, row in rows.items() if not row["passed"]]
+    if failed and context.config.predictor.on_failure == "error":
+        raise NasError(_explain(context, failed, rows))
+    write_json(context.run.result("fit"), {"targets": rows})
+
+
+def fitted_predictors(context: Context) -> dict[str, LatencyPredictor]:
+    """The predictor of every target whose check was passed, by the target's name."""
+    path = context.run.result("fit")
+    with reading(path):
+        rows = read_json(path)["targets"]
+        passed = [target.name for target in context.targets if rows[target.name]["passed"]]
+    return {name: load_predictor(context.path(_FOLDER, name)) for name in passed}
+
+
+def _by_target(context: Context, rows: list[Row]) -> dict[str, list[Row]]:
+    """What was measured on each target, failures left out."""
+    usable = [
+        {**row, "median_s": float(row["median_s"]), "arch": context.architecture(row)}
+        for row in rows
+        if row["error"] is None
+    ]
+    return {target.name: [row for row in usable if row["target"] == target.name] for target in context.targets}
+
+
+def _fit(context: Context, target: str, measured: list[Row]) -> Row:
+    section = context.config.predictor
+    networks = [context.space.lower(row["arch"]) for row in measured]
+    latencies_s = np.array([row["median_s"] for row in measured])
+    rng = context.rng("fit", target)
+    predictor, scores = select_predictor(section.names, networks, latencies_s, rng, folds=section.folds)
+    best = scores[predictor.name]
+    passed = best.passes(min_spearman=section.min_spearman, max_mape=section.max_mape)
+    save_predictor(predictor, context.path(_FOLDER, target))
+    held_out = predictor.held_out_
+    points = [] if held_out is None else zip(measured, held_out.measured_s, held_out.predicted_s, strict=True)
+    return {
+        "used": predictor.name if passed else None,
+        "best": predictor.name,
+        "passed": passed,
+        "verdict": _verdict(context, predictor.name, best, passed=passed),
+        "candidates": [{"predictor": name, "scores": score.to_json()} for name, score in scores.items()],
+        "points": [{"key": row["key"], "measured_s": float(m), "predicted_s": float(p)} for row, m, p in points],
+    }
+
+
+def _verdict(context: Context, name: str, scores: PredictorScores, *, passed: bool) -> str:
+    section = context.config.predictor
+    found = f"rank correlation {scores.spearman:.3f}, mean error {scores.mape:.1%} on {scores.count} held-out networks"
+    wanted = f"wanted: at least {section.min_spearman:g} and at most {section.max_mape:.0%}"
+    if passed:
+        return f"{name} is used: {found}"
+    measured = "; candidates are measured instead" if section.on_failure == "measure" else ""
+    return f"{name}, the best, fails its check: {found} ({wanted}){measured}"
+
+
+def _explain(context: Context, failed: list[str], rows: dict[str, Row]) -> str:
+    told = "; ".join(f"{name}: {rows[name]['verdict']}" for name in failed)
+    config, path = context.config, context.run.path
+    return (
+        f"latency cannot be predicted well enough. {told}. Measure more networks (profile.networks, now "
+        f"{config.profile.networks}) or longer (measure.min_time_s, now {config.measure.min_time_s:g}): delete "
+        f"{path / 'profile'} and run again with `nas run CONFIG --run-dir {path} --set profile.networks=...`; or have "
+        "every candidate of the search measured: --set predictor.on_failure=measure"
+    )

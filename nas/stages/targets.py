@@ -1,0 +1,72 @@
+"""Targets of a run: devices with what is run on them and how it is measured."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+from devices import Artifact, Device, DeviceError, Format, Measurement, MeasureSettings, Precision, get_device
+from nas.candidate import latency_metric
+from nas.config import Config, TargetSection
+from nas.errors import NasError
+from nas.ledger import Ledger, measure_once
+
+
+@dataclass(frozen=True)
+class Target:
+    """A device to be fast on, the kind of model file it runs, and how it is measured."""
+
+    name: str
+    device: Device
+    format: Format
+    precision: Precision
+    settings: MeasureSettings
+
+    @property
+    def metric(self) -> str:
+        """Name of the metric that holds the latency here, in seconds."""
+        return latency_metric(self.name)
+
+    @property
+    def variant(self) -> tuple[Format, Precision]:
+        """The kind of model file that is run here."""
+        return self.format, self.precision
+
+    def measure(self, ledger: Ledger, artifact: Artifact) -> Measurement:
+        """The file's measurement, from the ledger where it is there."""
+        return measure_once(ledger, self.device, artifact, self.settings)
+
+    def describe(self) -> dict[str, Any]:
+        """Everything about the target, for files and reports."""
+        return {
+            "format": self.format,
+            "precision": self.precision,
+            "settings": asdict(self.settings),
+            "device": self.device.info().to_json(),
+        }
+
+
+def make_targets(config: Config) -> tuple[Target, ...]:
+    """The targets of a run, each checked to be usable here.
+
+    Raises:
+        NasError: a device is not available on this machine, or does not run the wanted kind of file; the message
+            says how to get it.
+    """
+    return tuple(_make_target(section, config.measure) for section in config.targets)
+
+
+def _make_target(section: TargetSection, measure: MeasureSettings) -> Target:
+    try:
+        device = get_device(section.device, section.options)
+    except DeviceError as error:
+        raise NasError(f"target {section.name!r}: {error}") from error
+    reason = device.unavailable_reason()
+    if reason is not None:
+        raise NasError(f"target {section.name!r}: device {section.device!r} cannot be used here: {reason}")
+    chosen = section.format or device.formats[0]
+    if chosen not in device.formats:
+        allowed = ", ".join(device.formats)
+        raise NasError(f"target {section.name!r}: {section.device!r} runs no {chosen!r} files; allowed: {allowed}")
+    settings = measure if section.threads is None else replace(measure, threads=section.threads)
+    return Target(section.name, device, chosen, section.precision, settings)

@@ -1,0 +1,37 @@
+"""Train: the images, their division, and one supernet whose weights every network of the space shares."""
+
+from __future__ import annotations
+
+from nas.files import write_json
+from nas.stages.context import Context
+from supernet import TrainData, TrainProgress, train, weights_digest
+
+
+def run(context: Context) -> None:
+    """Train the supernet, or go on where an earlier run stopped.
+
+    Raises:
+        NasError: images of another number of classes than the space's networks tell apart.
+        SupernetError: images, a checkpoint or settings that cannot be used.
+    """
+    context.check_classes()
+    directory = context.path("train")
+    data = TrainData(context.images, context.split, context.preprocessing)
+    train(context.space, data, context.config.train_settings, directory, _Listener(context))
+    write_json(context.run.result("train"), {"weights_sha256": weights_digest(directory)})
+
+
+class _Listener:
+    """Passes on where training stands; how many steps an earlier run did is known from the first report only."""
+
+    def __init__(self, context: Context) -> None:
+        self._progress = context.progress
+        self._step: int | None = None
+
+    def __call__(self, report: TrainProgress) -> None:
+        if self._step is None:
+            self._progress.start("train", report.total_steps, "step", done=report.step)
+            self._step = report.step
+        detail = f"loss {report.loss:.3f}, {report.images_per_s:.0f} images/s"
+        self._progress.advance(report.step - self._step, detail)
+        self._step = report.step

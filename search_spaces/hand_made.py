@@ -1,0 +1,31 @@
+"""The hand-made mobile networks at 32 px, which searched ones are compared with."""
+
+from __future__ import annotations
+
+from search_spaces.architecture import Architecture
+from search_spaces.mobilenetv2 import hand_made as mobilenetv2_member
+from search_spaces.mobilenetv2 import mobilenetv2_32
+from search_spaces.mobilenetv3_family import VARIANTS, mobilenetv3_family_32
+from search_spaces.mobilenetv3_family import hand_made as mobilenetv3_member
+from search_spaces.space import SearchSpace
+
+MOBILENETV2_WIDTHS = (0.35, 0.5, 0.75, 1.0, 1.4)
+
+
+def hand_made_networks(*, classes: int = 10, resolution: int = 32) -> dict[str, tuple[SearchSpace, Architecture]]:
+    """MobileNetV2 at five widths and MobileNetV3-Small and -Large, without their first two strides, by name.
+
+    Args:
+        classes: of the classifier.
+        resolution: edge of the images in pixels; about 32.
+    """
+    v2 = mobilenetv2_32(classes=classes, resolutions=[resolution])
+    v3 = mobilenetv3_family_32(classes=classes, resolutions=[resolution])
+    networks: dict[str, tuple[SearchSpace, Architecture]] = {
+        f"mobilenetv2_{width}": (v2, mobilenetv2_member(v2, width=width, resolution=resolution))
+        for width in MOBILENETV2_WIDTHS
+    }
+    for variant in VARIANTS:
+        member = mobilenetv3_member(v3, variant=variant, width=1.0, resolution=resolution)
+        networks[f"mobilenetv3_{variant}"] = (v3, member)
+    return networks

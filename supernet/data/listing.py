@@ -1,0 +1,174 @@
+"""Image folders and archives: which files are images, and of which class."""
+
+from __future__ import annotations
+
+import lzma
+import tarfile
+import zlib
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from supernet.data.decoding import IMAGE_SUFFIXES, Encoded, Progress, decode_all
+from supernet.data.images import ImageData, check_classes, evenly
+from supernet.errors import DataError
+
+Parts: TypeAlias = tuple[str, ...]
+_LAYOUT = "allowed: <class>/<image> or train/<class>/<image>, images being " + ", ".join(IMAGE_SUFFIXES)
+_HELD_OUT = {"test", "val", "valid", "validation"}
+_DEEPEST_FOLDER = 8
+_TAR_ERRORS = (tarfile.TarError, EOFError, OSError, zlib.error, lzma.LZMAError)
+
+
+@dataclass(frozen=True)
+class Listing:
+    """Images by class, in the order of class name and file name.
+
+    Attributes:
+        files: parts of every image's path, as found.
+        labels: class of every image.
+        class_names: sorted names of the class folders.
+    """
+
+    files: tuple[Parts, ...]
+    labels: NDArray[np.int64]
+    class_names: tuple[str, ...]
+
+
+def list_images(files: Iterable[Parts], folders: Iterable[Parts], place: Path, limit: int | None) -> Listing:
+    """Find the class folders among the paths of a tree.
+
+    Folders that everything lies in are passed over. Where there is ``train`` beside ``test`` or ``val``, only ``train``
+    is used: the held-out images stay untouched. Hidden files, and what macOS adds to archives, are left out.
+
+    Args:
+        files: parts of every file's path below ``place``.
+        folders: the same for every folder, to notice those without images.
+        place: what the tree is called in errors.
+        limit: see ``DataSettings.limit``.
+
+    Raises:
+        DataError: no images, another layout, fewer than two classes or an empty class.
+    """
+    images = sorted(f for f in files if _is_shown(f) and f[-1].lower().endswith(IMAGE_SUFFIXES))
+    if not images:
+        raise DataError(f"no images in {str(place)!r}; {_LAYOUT}")
+    root = _class_root(images)
+    images = [image for image in images if image[: len(root)] == root]
+    depth = len(root) + 2
+    strays = ["/".join(image) for image in images if len(image) != depth]
+    if strays:
+        raise DataError(f"{strays[0]!r} in {str(place)!r} does not lie in a class folder; {_LAYOUT}")
+    empty = {f[-1] for f in folders if len(f) == depth - 1 and f[: len(root)] == root and _is_shown(f)}
+    names = tuple(sorted({image[-2] for image in images} | empty))
+    position = {name: index for index, name in enumerate(names)}
+    labels = np.array([position[image[-2]] for image in images], np.int64)
+    check_classes(labels, names)
+    chosen = evenly(labels, limit)
+    return Listing(tuple(images[index] for index in chosen.tolist()), labels[chosen], names)
+
+
+def load_folder(path: Path, size: int | None, limit: int | None, progress: Progress | None) -> ImageData:
+    """Load ``<class>/<image>`` below a folder."""
+    if not path.is_dir():
+        raise DataError(f"data.path {str(path)!r} is a file; give a folder, or set data.source to 'tar'")
+    files: list[Parts] = []
+    folders: list[Parts] = []
+    try:
+        _walk(path, (), files, folders)
+    except OSError as error:
+        raise DataError(f"{str(path)!r} cannot be listed ({error}); make its folders readable") from error
+    listing = list_images(files, folders, path, limit)
+    content = ((index, path.joinpath(*parts)) for index, parts in enumerate(listing.files))
+    return _decode(listing, content, size, progress)
+
+
+def load_tar(path: Path, size: int | None, limit: int | None, progress: Progress | None) -> ImageData:
+    """Load ``<class>/<image>`` from an archive; nothing is written to disk, and names are only compared."""
+    with open_tar(path) as archive:
+        members: dict[Parts, tuple[int, int]] = {}
+        folders: list[Parts] = []
+        for member in archive:
+            parts = PurePosixPath(member.name).parts
+            if member.isdir():
+                folders.append(parts)
+            elif member.isreg():
+                members[parts] = (member.offset_data, member.size)
+        listing = list_images(members, folders, path, limit)
+        content = _tar_content(archive, [members[parts] for parts in listing.files])
+        return _decode(listing, content, size, progress)
+
+
+@contextmanager
+def open_tar(path: Path) -> Iterator[tarfile.TarFile]:
+    """An archive, compressed or not, open for reading.
+
+    Raises:
+        DataError: it is a folder or no archive, or is found to be damaged while it is read.
+    """
+    if path.is_dir():
+        raise DataError(f"data.path {str(path)!r} is a folder; give an archive, or set data.source to 'folder'")
+    try:
+        with tarfile.open(path, "r:*") as archive:
+            yield archive
+    except _TAR_ERRORS as error:
+        reason = f"{type(error).__name__}: {error}"
+        raise DataError(
+            f"{str(path)!r} cannot be read as a tar archive ({reason}); give an undamaged .tar, .tar.gz, .tar.bz2 or "
+            ".tar.xz file"
+        ) from error
+
+
+def _tar_content(archive: tarfile.TarFile, places: list[tuple[int, int]]) -> Iterator[tuple[int, bytes]]:
+    # In the order of the archive: going back in a compressed file means unpacking it again from its start.
+    stream = archive.fileobj
+    assert stream is not None  # noqa: S101 (an open archive has its file)
+    for index in sorted(range(len(places)), key=places.__getitem__):
+        offset, length = places[index]
+        stream.seek(offset)
+        yield index, stream.read(length)
+
+
+def _decode(
+    listing: Listing, content: Iterable[tuple[int, Encoded]], size: int | None, progress: Progress | None
+) -> ImageData:
+    images = decode_all(content, ["/".join(parts) for parts in listing.files], size, progress)
+    return ImageData(images, listing.labels, listing.class_names)
+
+
+def _walk(folder: Path, parts: Parts, files: list[Parts], folders: list[Parts]) -> None:
+    # Linked folders are followed, so depth is bounded in case one leads back up.
+    if len(parts) > _DEEPEST_FOLDER:
+        return
+    for entry in folder.iterdir():
+        inner = (*parts, entry.name)
+        if entry.is_dir():
+            folders.append(inner)
+            _walk(entry, inner, files, folders)
+        else:
+            files.append(inner)
+
+
+def _is_shown(parts: Parts) -> bool:
+    return not any(part.startswith(".") or part == "__MACOSX" for part in parts)
+
+
+def _class_root(images: list[Parts]) -> Parts:
+    """The folder whose folders are the classes."""
+    root: Parts = ()
+    while True:
+        depth = len(root)
+        heads = {image[depth] for image in images}
+        deep = all(len(image) > depth + 2 for image in images)
+        if deep and len(heads) == 1:
+            root = (*root, *heads)
+        elif deep and "train" in heads and heads - {"train"} <= _HELD_OUT:
+            root = (*root, "train")
+            images = [image for image in images if image[depth] == "train"]
+        else:
+            return root

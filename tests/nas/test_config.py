@@ -1,0 +1,256 @@
+"""The config: defaults, errors that name what to do, and the shipped files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from nas.config import comparable, dump_yaml, load_config, make_config, parse_yaml
+from nas.errors import NasError
+from nas.pipeline import prepare
+from supernet import SupernetError
+
+CONFIGS = Path(__file__).parents[2] / "experiments" / "configs"
+
+
+def values(**changes: Any) -> dict[str, Any]:
+    return {
+        "space": {"name": "mobilenetv3_32"},
+        "data": {"source": "digits"},
+        "targets": [{"name": "chip", "device": "fake"}],
+        **changes,
+    }
+
+
+def refused(given: dict[str, Any]) -> str:
+    with pytest.raises(NasError) as caught:
+        make_config(given)
+    return str(caught.value)
+
+
+def test_defaults_are_accuracy_and_the_latency_on_every_target() -> None:
+    config = make_config(values())
+    assert [(o.metric, o.direction) for o in config.objectives] == [
+        ("accuracy", "maximize"),
+        ("latency_s.chip", "minimize"),
+    ]
+
+
+@pytest.mark.parametrize("path", sorted(CONFIGS.glob("*.yaml")), ids=lambda path: path.stem)
+def test_every_shipped_config_is_read_and_survives_being_written(path: Path, tmp_path: Path) -> None:
+    text = path.read_text()
+    config = load_config(path, data=None if "source: digits" in text else tmp_path)
+    assert make_config(parse_yaml(dump_yaml(config), "dump")) == config
+
+
+@pytest.mark.parametrize(
+    ("given", "unknown", "meant"),
+    [
+        (values(serach={}), "serach", "search"),
+        (values(train={"epoch": 3}), "train.epoch", "epochs"),
+        (values(data={"source": "digits", "sise": 8}), "data.sise", "size"),
+        (values(measure={"min_times": 1}), "measure.min_times", "min_time_s"),
+        (values(targets=[{"name": "a", "device": "fake", "presision": "int8"}]), "targets.0.presision", "precision"),
+        (values(limits=[{"metric": "macs", "at_mots": 1}]), "limits.0.at_mots", "at_most"),
+        (values(predictor={"min_sperman": 0.5}), "predictor.min_sperman", "min_spearman"),
+    ],
+)
+def test_an_unknown_key_is_named_with_the_nearest_allowed_one(given: dict[str, Any], unknown: str, meant: str) -> None:
+    message = refused(given)
+    assert f"unknown key {unknown!r}" in message
+    assert f"did you mean {meant!r}" in message
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ({}, ["'space' is missing", "'data' is missing", "'targets' is missing"]),
+        (values(train={"epochs": "ten"}), ["'train.epochs' is 'ten'", "integer"]),
+        (values(train={"epochs": 0}), ["train.epochs is 0"]),
+        (values(train={"strategy": "ofa"}), ["train.strategy is 'ofa'", "progressive_shrinking", "sandwich"]),
+        (values(train={"strategy": "deps", "options": {"begin": 0.5}}), ["train.options.begin", "start, ramp_epochs"]),
+        (values(train={"options": {"dropout": 2}}), ["train.options.dropout is 2; allowed: 0 to 0.9"]),
+        (values(space={"name": "mobilenet"}), ["no space 'mobilenet'", "mobilenetv3_32"]),
+        (values(space={"name": "mobilenetv3_32", "options": {"kernels": [4]}}), ["kernels"]),
+        (values(data={"source": "tar"}), ["--data PATH"]),
+        (values(data={"source": "disk"}), ["digits"]),
+        (values(targets=[]), ["targets"]),
+        (values(targets=[{"name": "a", "device": "onnxruntime"}]), ["no device 'onnxruntime'", "'onnxruntime_cpu'"]),
+        (values(targets=[{"name": "a", "device": "fake"}] * 2), ["two targets are named 'a'"]),
+        (values(targets=[{"name": "../a", "device": "fake"}]), ["names a folder"]),
+        (values(limits=[{"metric": "latency_s.phone", "at_most": 1}]), ["no metric 'latency_s.phone'", "chip"]),
+        (values(limits=[{"metric": "macs", "at_most": -1}]), ["can be met by no network"]),
+        (values(limits=[{"metric": "macs"}]), ["at_most"]),
+        (values(limits=[{"metric": "accuracy", "at_least": 1.5}]), ["1 is perfect"]),
+        (values(objectives=[{"metric": "speed", "direction": "maximize"}]), ["speed"]),
+        (values(search={"strategy": "nsga"}), ["no strategy 'nsga'", "did you mean 'nsga2'"]),
+        (values(predictor={"names": ["tabel"]}), ["no predictor 'tabel'"]),
+        (values(split={"validation": 0.6, "test": 0.5}), ["nothing to train on"]),
+        (values(train={"seed": 4}), ["train.seed is 4"]),
+        (values(measure={"min_count": 0}), ["min_count"]),
+    ],
+)
+def test_a_bad_value_is_told_with_what_is_allowed(given: dict[str, Any], words: list[str]) -> None:
+    message = refused(given)
+    for word in words:
+        assert word in message
+
+
+def test_all_errors_are_told_at_once() -> None:
+    message = refused(values(serach={}, seed=-1))
+    assert "2 errors" in message
+    assert "serach" in message
+    assert "seed" in message
+
+
+@pytest.mark.parametrize("text", ["a: [", "- 1\n", "seed: 1\nseed: 2\n", "\x00"])
+def test_what_is_no_yaml_mapping_is_refused(text: str, tmp_path: Path) -> None:
+    path = tmp_path / "bad.yaml"
+    path.write_text(text)
+    with pytest.raises(NasError, match=r"bad\.yaml"):
+        load_config(path)
+
+
+def test_a_missing_file_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(NasError, match="cannot be read"):
+        load_config(tmp_path / "none.yaml")
+
+
+def test_overrides_reach_into_sections_and_lists(tmp_path: Path) -> None:
+    path = tmp_path / "config.yaml"
+    path.write_text(dump_yaml(make_config(values())))
+    overrides = [
+        "train.epochs=3",
+        "targets.0.options.seed=7",
+        "space.options.resolutions=[16, 32]",
+        "train.learning_rate=1e-3",
+    ]
+    config = load_config(path, overrides=overrides)
+    assert config.train.epochs == 3
+    assert config.train.learning_rate == pytest.approx(1e-3)
+    assert config.targets[0].options == {"seed": 7}
+    assert config.space.options["resolutions"] == [16, 32]
+
+
+@pytest.mark.parametrize("override", ["train.epochs", "=3", "targets.5.name=x", "seed.x=1", "targets.first.name=x"])
+def test_an_override_that_is_none_is_refused(override: str, tmp_path: Path) -> None:
+    path = tmp_path / "config.yaml"
+    path.write_text(dump_yaml(make_config(values())))
+    with pytest.raises(NasError, match="--set"):
+        load_config(path, overrides=[override])
+
+
+def test_a_run_with_moved_images_is_the_same_run(tmp_path: Path) -> None:
+    path = tmp_path / "config.yaml"
+    path.write_text(dump_yaml(make_config(values(data={"source": "folder", "path": "here"}))))
+    here, there = load_config(path), load_config(path, data=Path("there"))
+    assert there.data.path == Path("there")
+    assert comparable(here) == comparable(there)
+    assert comparable(load_config(path, overrides=["seed=9"])) != comparable(here)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "seed: 2025-99-99",
+        "seed: !!float abc",
+        "seed: !!int abc",
+        "seed: !!timestamp abc",
+        "seed: " + "9" * 5000,
+        "[" * 2000,
+        "{a: " * 2000,
+        "a: &a {x: 1}\n<<: *a",
+    ],
+    ids=lambda text: text[:20],
+)
+def test_what_the_yaml_parser_trips_over_is_told(text: str) -> None:
+    with pytest.raises(NasError, match="not valid YAML"):
+        parse_yaml(text, "config")
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        values(targets=5),
+        values(targets="abc"),
+        values(seed=2**64),
+        values(space={"name": "mobilenetv3_32", "options": {"widths": [float("nan")]}}),
+        values(space={"name": "mobilenetv3_32", "options": {"expansions": [float("inf")]}}),
+        values(targets=[{"name": "a" * 300, "device": "fake"}]),
+    ],
+)
+def test_odd_values_are_refused(given: dict[str, Any]) -> None:
+    assert refused(given)
+
+
+def test_a_file_that_is_no_config_does_not_fill_the_screen() -> None:
+    message = refused(values(**{f"key{i}": 1 for i in range(5000)}))
+    assert "5000 errors" in message
+    assert "4980 more" in message
+    assert len(message.splitlines()) < 30
+
+
+def test_a_gpu_that_is_not_there_is_told_before_anything_is_made(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    with pytest.raises(SupernetError, match="no GPU"):
+        prepare(make_config(values(train={"device": "cuda"})), tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        (values(threads=True), "'threads' is 'true'"),
+        (values(train={"epochs": True}), "'train.epochs' is 'true'"),
+        (values(profile={"networks": True}), "'profile.networks' is 'true'"),
+        (values(data={"source": "digits", "limit": True}), "'data.limit' is 'true'"),
+        (values(measure={"min_time_s": False}), "'measure.min_time_s' is 'false'"),
+        (values(targets=[{"name": "a", "device": "fake", "threads": True}]), "'targets.0.threads' is 'true'"),
+        (values(limits=[{"metric": "macs", "at_most": True}]), "'limits.0.at_most' is 'true'"),
+    ],
+)
+def test_a_boolean_is_no_number(given: dict[str, Any], told: str) -> None:
+    assert told in refused(given)
+
+
+def test_a_boolean_stays_one_where_it_is_asked_for() -> None:
+    assert make_config(values(train={"flip": False})).train.flip is False
+    assert make_config(values(search={"options": {"anything": True}})).search.options == {"anything": True}
+
+
+@pytest.mark.parametrize("number", [float("nan"), float("inf"), float("-inf")])
+@pytest.mark.parametrize(
+    ("section", "key"),
+    [
+        ("train", "learning_rate"),
+        ("train", "weight_decay"),
+        ("measure", "min_time_s"),
+        ("predictor", "max_mape"),
+        ("predictor", "min_spearman"),
+        ("split", "test"),
+    ],
+)
+def test_what_is_no_finite_number_is_refused(section: str, key: str, number: float) -> None:
+    assert f"{section}.{key}" in refused(values(**{section: {key: number}}))
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        (values(threads=1e9), ["threads", "1024"]),
+        (values(targets=[{"name": "a", "device": "fake", "threads": 10**9}]), ["targets.0.threads", "1024"]),
+        (values(measure={"threads": 1e9}), ["threads", "1024"]),
+        (values(measure={"min_count": 1e12}), ["min_count", "1000000"]),
+        (values(profile={"networks": 5}), ["profile.networks", "greater than or equal to 6"]),
+        (values(profile={"networks": 10**9}), ["profile.networks", "10000"]),
+        (values(profile={"networks": 8}, predictor={"folds": 9}), ["predictor.folds is 9", "at most 8 folds"]),
+    ],
+)
+def test_a_number_that_cannot_be_meant_is_refused(given: dict[str, Any], words: list[str]) -> None:
+    message = refused(given)
+    for word in words:
+        assert word in message

@@ -1,0 +1,139 @@
+from __future__ import annotations
+
+import io
+import tarfile
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from supernet.data import DataSettings, load_images
+from supernet.data.listing import list_images
+from supernet.errors import DataError
+
+FOUR = ["cat/a.png", "cat/b.jpg", "dog/a.webp", "dog/b.bmp"]
+
+
+def pack(folder: Path, path: Path, prefix: str = "") -> Path:
+    with tarfile.open(path, "w:gz" if path.suffix == ".gz" else "w") as archive:
+        # Later names first: the order of the archive must not matter.
+        for file in sorted(folder.rglob("*"), reverse=True):
+            archive.add(file, prefix + str(file.relative_to(folder)), recursive=False)
+    return path
+
+
+def parts(*names: str) -> list[tuple[str, ...]]:
+    return [tuple(name.split("/")) for name in names]
+
+
+@pytest.mark.parametrize("above", ["", "train/", "pets-1.0/train/", "a/b/c/"])
+def test_folder_and_archive_give_the_same_images(image_tree: Callable[..., Path], tmp_path: Path, above: str) -> None:
+    folder = image_tree([above + name for name in FOUR])
+    data = load_images(DataSettings("folder", folder))
+    assert data.class_names == ("cat", "dog")
+    assert data.labels.tolist() == [0, 0, 1, 1]
+    for name, prefix in (("images.tar.gz", "./"), ("images.tar", "")):
+        packed = load_images(DataSettings("tar", pack(folder, tmp_path / name, prefix)))
+        assert packed.digest == data.digest
+
+
+def test_held_out_folders_and_hidden_files_are_left_alone(image_tree: Callable[..., Path]) -> None:
+    folder = image_tree(
+        [*(f"train/{name}" for name in FOUR), "test/cat/c.png", "train/cat/._a.png", "__MACOSX/x/a.png"]
+    )
+    (folder / "train" / "readme.txt").write_text("no image")
+    assert len(load_images(DataSettings("folder", folder))) == 4
+
+
+def test_linked_class_folders_are_followed_and_loops_end(image_tree: Callable[..., Path]) -> None:
+    folder = image_tree(["cat/a.png", "../elsewhere/a.png"])
+    (folder / "dog").symlink_to(folder.parent / "elsewhere")
+    assert load_images(DataSettings("folder", folder)).class_names == ("cat", "dog")
+    (folder / "cat" / "loop").symlink_to(folder)
+    with pytest.raises(DataError, match="does not lie in a class folder"):
+        load_images(DataSettings("folder", folder))
+
+
+def test_limit_takes_the_first_of_every_class(image_tree: Callable[..., Path], tmp_path: Path) -> None:
+    folder = image_tree([f"{label}/{index}.png" for label in ("x", "y") for index in range(5)])
+    whole = load_images(DataSettings("folder", folder))
+    some = load_images(DataSettings("tar", pack(folder, tmp_path / "x.tar"), limit=4))
+    assert (some.images == whole.images[[0, 1, 5, 6]]).all()
+    assert some.labels.tolist() == [0, 0, 1, 1]
+
+
+@pytest.mark.parametrize(
+    ("files", "message"),
+    [
+        ([], "no images in"),
+        (["notes.txt"], "no images in"),
+        (["a.png", "cat/b.png", "dog/b.png"], "'a.png' in"),
+        (["cat/a.png", "dog/puppies/a.png"], "'dog/puppies/a.png' in"),
+        (["cat/a.png", "cat/b.png"], "at least 2 classes"),
+    ],
+)
+def test_other_layouts_are_refused(files: list[str], message: str) -> None:
+    with pytest.raises(DataError) as error:
+        list_images(parts(*files), [], Path("somewhere"), None)
+    assert message in str(error.value)
+
+
+def test_a_class_without_images_is_noticed(image_tree: Callable[..., Path], tmp_path: Path) -> None:
+    folder = image_tree(["train/" + name for name in FOUR])
+    (folder / "train" / "bird").mkdir()
+    archive = pack(folder, tmp_path / "x.tar")
+    for settings in (DataSettings("folder", folder), DataSettings("tar", archive)):
+        with pytest.raises(DataError, match="no images in class 'bird'"):
+            load_images(settings)
+
+
+def test_a_broken_image_is_named(image_tree: Callable[..., Path], tmp_path: Path) -> None:
+    folder = image_tree(FOUR)
+    (folder / "dog" / "a.webp").write_bytes(b"RIFF")
+    (folder / "cat" / "b.jpg").unlink()
+    (folder / "cat" / "b.jpg").symlink_to("nowhere")
+    with pytest.raises(DataError, match=r"2 of 4 images cannot be read: 'cat/b\.jpg'.*'dog/a\.webp'"):
+        load_images(DataSettings("folder", folder))
+
+
+@pytest.mark.parametrize("keep", [0.0, 0.3, 0.9])
+@pytest.mark.parametrize("name", ["x.tar.gz", "x.tar"])
+def test_a_damaged_archive_is_one_clear_error(
+    image_tree: Callable[..., Path], tmp_path: Path, name: str, keep: float
+) -> None:
+    names = [f"{label}/{index}.png" for label in ("x", "y") for index in range(20)]
+    archive = pack(image_tree(names, size=(40, 40)), tmp_path / name)
+    content = archive.read_bytes()
+    archive.write_bytes(content[: int(len(content) * keep)])
+    with pytest.raises(DataError, match=r"x\.tar|images cannot be read"):
+        load_images(DataSettings("tar", archive))
+
+
+def test_bits_flipped_in_a_compressed_archive_are_one_clear_error(
+    image_tree: Callable[..., Path], tmp_path: Path
+) -> None:
+    names = [f"{label}/{index}.png" for label in ("x", "y") for index in range(20)]
+    content = pack(image_tree(names, size=(40, 40)), tmp_path / "x.tar.gz").read_bytes()
+    rng = np.random.default_rng(0)
+    for _ in range(20):
+        damaged = bytearray(content)
+        start = int(rng.integers(20, len(content) - 200))
+        damaged[start : start + 100] = rng.bytes(100)
+        (tmp_path / "bad.tar.gz").write_bytes(damaged)
+        with pytest.raises(DataError):
+            load_images(DataSettings("tar", tmp_path / "bad.tar.gz"))
+
+
+def test_names_in_an_archive_reach_nothing_outside(tmp_path: Path) -> None:
+    with tarfile.open(tmp_path / "x.tar", "w") as archive:
+        for name in ("../../cat/a.png", "/etc/dog/a.png"):
+            member = tarfile.TarInfo(name)
+            member.size = 3
+            archive.addfile(member, io.BytesIO(b"abc"))
+        link = tarfile.TarInfo("bird/a.png")
+        link.type, link.linkname = tarfile.SYMTYPE, "/etc/hostname"
+        archive.addfile(link)
+    with pytest.raises(DataError):
+        load_images(DataSettings("tar", tmp_path / "x.tar"))
+    assert [path.name for path in tmp_path.iterdir()] == ["x.tar"]

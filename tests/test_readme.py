@@ -1,0 +1,199 @@
+"""Every command and every example of README and the guide is run.
+
+A document's commands run in the order in which they stand, in a folder of their own. To be quick, ``digits.yaml`` is
+there the tiny ``digits_fake.yaml``, whose run is done already; other configs are cut to one epoch and few networks; a
+second run of one of them stops at making its directory; and what `make` would do is only planned.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import yaml
+from PIL import Image
+from typer.testing import CliRunner
+
+from nas.cli.app import app
+from nas.config import load_config, make_config
+
+ROOT = Path(__file__).parents[1]
+DOCUMENTS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs" / "guide").glob("*.md"))]
+DIGITS = "nas run experiments/configs/digits.yaml"
+
+PLANNED = {"make": ["-n"], "pip": ["--dry-run"], ".venv/bin/pre-commit": ["--help"]}
+"""Programs whose work would take too long or change this checkout: what they would do, and that they could."""
+
+QUICK_SETTINGS = (
+    "space.options={classes: 2, resolutions: [16], widths: [0.5], depths: [1], kernels: [3, 5], expansions: [2, 3]}",
+    "train.epochs=1",
+    "train.batch_size=8",
+    "profile.networks=8",
+    "predictor.folds=2",
+    # Eight networks timed for a hundredth of a second, beside other tests: a predictor may well fail its check.
+    "predictor.on_failure=measure",
+    "search.evaluations=8",
+    "search.batch=8",
+    "confirm.members=2",
+    "split.calibration=8",
+    "measure.min_time_s=0.01",
+    "measure.min_warmup_s=0",
+    "measure.min_count=3",
+)
+QUICK = [word for setting in QUICK_SETTINGS for word in ("--set", setting)]
+"""Added to a run of a config that is not the tiny one."""
+
+
+def blocks(document: Path, language: str) -> list[str]:
+    """The fenced blocks of one language."""
+    return re.findall(rf"^```{language}\n(.*?)^```$", document.read_text(encoding="utf-8"), re.DOTALL | re.MULTILINE)
+
+
+def commands(document: Path) -> list[str]:
+    """What stands after a dollar sign."""
+    lines = [line for block in blocks(document, "console") for line in block.splitlines()]
+    return [line[2:].partition("  #")[0].strip() for line in lines if line.startswith("$ ")]
+
+
+def environment() -> dict[str, str]:
+    scripts = Path(sys.executable).parent
+    return {
+        **os.environ,
+        "PATH": f"{scripts}{os.pathsep}{os.environ['PATH']}",
+        "COLUMNS": "120",
+        "OMP_NUM_THREADS": "1",
+    }
+
+
+def shell(words: list[str], folder: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(words, cwd=folder, env=environment(), capture_output=True, text=True, check=False)
+
+
+def nas(words: list[str], folder: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[int, str]:
+    """The command inside this process, which saves importing everything each time; exit code and output."""
+    with monkeypatch.context() as patch:
+        patch.chdir(folder)
+        result = CliRunner().invoke(app, words, catch_exceptions=False)
+    return result.exit_code, result.output
+
+
+def lay_out(folder: Path) -> None:
+    """A checkout's configs as the documents use them, and images of one's own."""
+    shutil.copytree(ROOT / "experiments" / "configs", folder / "experiments" / "configs")
+    configs = folder / "experiments" / "configs"
+    shutil.copy(configs / "digits_fake.yaml", configs / "digits.yaml")
+    rng = np.random.default_rng(0)
+    for name in ("cat", "dog"):
+        (folder / "photos" / name).mkdir(parents=True)
+        for number in range(30):
+            pixels = rng.integers(0, 256, (40, 32, 3), np.uint8)
+            Image.fromarray(pixels).save(folder / "photos" / name / f"{number:04}.png")
+
+
+@pytest.fixture(scope="module")
+def digits_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The run that the documents talk about, made by the command they give."""
+    folder = tmp_path_factory.mktemp("readme")
+    lay_out(folder)
+    done = shell(DIGITS.split(), folder)
+    assert done.returncode == 0, done.stderr
+    return folder / "runs" / "digits"
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize("document", [d for d in DOCUMENTS if commands(d)], ids=lambda path: path.name)
+def test_every_command_works_as_it_stands(
+    document: Path, digits_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lay_out(tmp_path)
+    shutil.copytree(digits_run, tmp_path / "runs" / "digits")
+    for block in blocks(document, "yaml"):
+        if "space:" in block:
+            (tmp_path / "photos.yaml").write_text(block)
+    for command in commands(document):
+        program, *words = command.split()
+        if program == "nas":
+            code, output = nas(quick(words), tmp_path, monkeypatch)
+        elif shutil.which(program, path=environment()["PATH"]) or (ROOT / program).exists():
+            done = shell([program, *PLANNED[program], *words], ROOT)
+            code, output = done.returncode, done.stdout + done.stderr
+        else:
+            continue
+        assert code == 0, f"$ {command}\n{output}"
+
+
+def quick(words: list[str]) -> list[str]:
+    """The same command with less to do."""
+    if "photos.yaml" not in words:
+        return words
+    if "--run-dir" in words:
+        # The same options a second time: that they are understood is shown by making the directory alone.
+        at = words.index("--run-dir")
+        return ["init", words[1], words[at + 1], *words[2:at], *words[at + 2 :]]
+    return words + QUICK
+
+
+OWN_SPACE = ROOT / "docs" / "guide" / "your-own-space.md"
+
+
+def write_own_space(folder: Path) -> None:
+    """The guide's own space where the guide says it is."""
+    (folder / "plain_space.py").write_text(blocks(OWN_SPACE, "python")[0])
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+def test_every_piece_of_yaml_is_a_config_or_part_of_one(
+    document: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_own_space(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "modules", sys.modules.copy())
+    whole = load_config(ROOT / "experiments" / "configs" / "digits.yaml").model_dump(mode="json")
+    for block in blocks(document, "yaml"):
+        values = yaml.safe_load(block)
+        make_config(values if {"space", "data"} <= values.keys() else {**whole, **values})
+
+
+def test_a_config_names_the_space_of_the_guide(tmp_path: Path) -> None:
+    """In a process of its own, as from a terminal; the run directory names it too."""
+    write_own_space(tmp_path)
+    (config,) = [block for block in blocks(OWN_SPACE, "yaml") if "plain_space:plain" in block]
+    (tmp_path / "plain.yaml").write_text(config)
+    done = shell(["nas", "init", "plain.yaml", "runs/plain"], tmp_path)
+    assert done.returncode == 0, done.stderr
+    (tmp_path / "plain_space.py").unlink()
+    done = shell(["nas", "train", "runs/plain"], tmp_path)
+    assert done.returncode == 2
+    assert "there is no module 'plain_space'" in done.stderr
+
+
+@pytest.mark.slow
+def test_the_space_of_the_guide_is_searched_from_end_to_end(tmp_path: Path) -> None:
+    """The page's own code, in a process of its own, with one epoch instead of ten."""
+    write_own_space(tmp_path)
+    code = blocks(OWN_SPACE, "python")[1]
+    less = {
+        '"epochs": 10': '"epochs": 1, "batch_size": 64',
+        '"size": 16': '"size": 16, "limit": 600',
+        '"targets"': '"profile": {"networks": 10}, "search": {"evaluations": 10}, "confirm": {"members": 2}, "targets"',
+    }
+    for old, new in less.items():
+        assert old in code
+        code = code.replace(old, new)
+    done = shell([sys.executable, "-c", code], tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert list((tmp_path / "runs" / "plain" / "export").glob("*/model.int8.tflite"))
+    assert (tmp_path / "runs" / "plain" / "report" / "index.html").is_file()
+
+
+def test_the_files_that_readme_names_are_in_the_repository() -> None:
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    for name in re.findall(r"`((?:experiments|docs|tests)/[\w./-]+)`", text):
+        assert (ROOT / name).exists(), name
