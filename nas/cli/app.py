@@ -15,6 +15,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from nas.cli.devices import devices_app
 from nas.cli.errors import reported
 from nas.cli.progress import ConsoleProgress
 
@@ -23,7 +24,6 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_show_locals=False,
 )
-devices_app = typer.Typer(help="Devices that networks are measured on.", no_args_is_help=True)
 app.add_typer(devices_app, name="devices")
 
 _ConfigFile = Annotated[Path, typer.Argument(help="YAML file that describes the run.", metavar="CONFIG")]
@@ -159,30 +159,3 @@ def spaces_command() -> None:
             table.add_row(name, f"{space.size:.3g}", str(len(space.decisions)), escape(describe_space(name)))
         Console().print(table)
         show_published(Console())
-
-
-@devices_app.command("list")
-def devices_list_command() -> None:
-    """List the devices."""
-    with reported():
-        from devices import describe_device, device_names, get_device
-
-        table = Table("device", "model files", "description")
-        for name in device_names():
-            table.add_row(name, ", ".join(get_device(name).formats), escape(describe_device(name)))
-        Console().print(table)
-
-
-@devices_app.command("check")
-def devices_check_command() -> None:
-    """Say of every device whether it can be used here, and how to get it if not."""
-    with reported():
-        from devices import device_names, get_device
-
-        table = Table("device", "usable", "runtime", "what to do")
-        for name in device_names():
-            device = get_device(name)
-            info, reason = device.info(), device.unavailable_reason()
-            runtime = f"{info.runtime} {info.runtime_version}"
-            table.add_row(name, "no" if reason else "yes", escape(runtime), escape(reason or ""))
-        Console().print(table)
