@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import multiprocessing
+import subprocess
+import sys
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -53,13 +54,9 @@ def work(rank: int, folder: str) -> None:
 
 @pytest.mark.timeout(300)
 def test_two_processes_compute_what_one_does_on_the_whole_batch(tmp_path: Path) -> None:
-    context = multiprocessing.get_context("spawn")
-    processes = [context.Process(target=work, args=(rank, str(tmp_path))) for rank in range(SIZE)]
-    for process in processes:
-        process.start()
-    for process in processes:
-        process.join()
-    assert [process.exitcode for process in processes] == [0] * SIZE
+    # This file is also the program of each process.
+    processes = [subprocess.Popen([sys.executable, __file__, str(rank), str(tmp_path)]) for rank in range(SIZE)]
+    assert [process.wait() for process in processes] == [0] * SIZE
 
     supernet = Supernet(get_space("mobilenetv3_32", SMALL), seed=0)
     images, labels = batch()
@@ -70,3 +67,7 @@ def test_two_processes_compute_what_one_does_on_the_whole_batch(tmp_path: Path) 
         for name, parameter in supernet.named_parameters():
             if parameter.grad is not None:
                 torch.testing.assert_close(found["gradients"][name], parameter.grad, rtol=1e-3, atol=1e-5)
+
+
+if __name__ == "__main__":
+    work(int(sys.argv[1]), sys.argv[2])
