@@ -28,8 +28,8 @@ check: $(INSTALLED) ## Lint, format, types and import layers
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-test: check ## Everything that must hold: check, then every test
-	$(BIN)/pytest
+test: check ## Everything that must hold: check, then every test, two at a time
+	$(BIN)/pytest -n 2 --dist worksteal
 
 bench: $(INSTALLED) ## Every benchmark, a short run each, into build/benchmarks
 	@failed=""; for script in $(BENCHMARKS); do \
