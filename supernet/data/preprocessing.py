@@ -15,8 +15,12 @@ from torch import Tensor
 from supernet.errors import DataError
 
 PerChannel: TypeAlias = tuple[float, float, float]
-_STORED_RESIZE = "centre square, bilinear with antialiasing"
-_INPUT_RESIZE = "bilinear, half-pixel centres, no antialiasing"
+_METHOD = {
+    "colour": "RGB",
+    "value_scale": 1 / 255,
+    "stored_resize": "centre square, bilinear with antialiasing",
+    "input_resize": "bilinear, half-pixel centres, no antialiasing",
+}
 _CHUNK = 4096
 _SMALLEST_STD = 1 / 255
 
@@ -69,15 +73,7 @@ class Preprocessing:
 
     def to_json(self) -> dict[str, Any]:
         """As plain values; ``from_json`` reads them back, and a person can follow them."""
-        return {
-            "colour": "RGB",
-            "value_scale": 1 / 255,
-            "mean": list(self.mean),
-            "std": list(self.std),
-            "stored_size": self.stored_size,
-            "stored_resize": _STORED_RESIZE,
-            "input_resize": _INPUT_RESIZE,
-        }
+        return {**_METHOD, "mean": list(self.mean), "std": list(self.std), "stored_size": self.stored_size}
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> Preprocessing:
@@ -86,7 +82,7 @@ class Preprocessing:
         Raises:
             DataError: values missing, of another kind, or of a method that this version does not have.
         """
-        for name, known in (("stored_resize", _STORED_RESIZE), ("input_resize", _INPUT_RESIZE)):
+        for name, known in _METHOD.items():
             if values.get(name) != known:
                 raise DataError(f"preprocessing: {name} is {values.get(name)!r}; this version knows {known!r} only")
         try:

@@ -9,6 +9,9 @@ from typing import Literal, TypeAlias, get_args
 from supernet.errors import DataError
 
 Source: TypeAlias = Literal["digits", "folder", "tar", "cifar10", "numpy"]
+LARGEST_SIZE = 4096
+"""Stored images larger than this, px, were not meant: one takes 50 MB."""
+MOST_IMAGES = 1_000_000_000
 
 
 @dataclass(frozen=True)
@@ -26,7 +29,7 @@ class DataSettings:
         limit: load at most this many images, the first of every class in equal parts. None loads all.
 
     Raises:
-        DataError: an unknown source, a path missing or given in vain, or a number that is not positive.
+        DataError: an unknown source, a path missing or given in vain, or a number out of range.
     """
 
     source: Source
@@ -42,6 +45,6 @@ class DataSettings:
             raise DataError(f"data source 'digits' is built in and takes no path; {str(self.path)!r} was given")
         if self.source != "digits" and self.path is None:
             raise DataError(f"data source {self.source!r} needs a path; give data.path, the place of the images")
-        for name, value in (("size", self.size), ("limit", self.limit)):
-            if value is not None and value < 1:
-                raise DataError(f"data.{name} is {value}; give a positive number, or leave it out")
+        for name, value, most in (("size", self.size, LARGEST_SIZE), ("limit", self.limit, MOST_IMAGES)):
+            if value is not None and not 1 <= value <= most:
+                raise DataError(f"data.{name} is {value}; give a number from 1 to {most}, or leave it out")

@@ -59,7 +59,7 @@ READERS = [
     ("search", "search/state.json", "bytes searcher"),
     ("confirm", "search/front.json", "objectives limits members"),
     ("confirm", "confirm/members/*.json", "files"),
-    ("export", "preprocessing.json", "mean std stored_size stored_resize input_resize"),
+    ("export", "preprocessing.json", "mean std stored_size colour value_scale stored_resize input_resize"),
     ("export", "confirm/front.json", "members"),
     ("status", "export/index.json", "members"),
     ("status", "export/*/card.json", "accuracy latency macs"),

@@ -17,6 +17,7 @@ from supernet.errors import DataError, SupernetError
         ({"source": "tar"}, "needs a path"),
         ({"source": "digits", "size": 0}, "data.size is 0"),
         ({"source": "digits", "limit": -1}, "data.limit is -1"),
+        ({"source": "digits", "size": 100_000}, "data.size is 100000; give a number from 1 to 4096"),
     ],
 )
 def test_settings_that_cannot_be_are_refused(values: dict[str, Any], message: str) -> None:
