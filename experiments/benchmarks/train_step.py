@@ -83,21 +83,22 @@ def elastic_step(scene: Scene, dtype: torch.dtype, *, channels_last: bool = True
     return step
 
 
-def static_step(scene: Scene, dtype: torch.dtype, *, quick_depthwise: bool) -> Step:
+def static_step(scene: Scene, dtype: torch.dtype, *, stock: bool = False) -> Step:
     """The same networks as plain modules, an optimiser each.
 
     Args:
         scene: networks and images.
-        dtype: bfloat16 is computed under PyTorch's autocast.
-        quick_depthwise: with the supernet's own depthwise backward pass in place of the library's.
+        dtype: what is computed in.
+        stock: PyTorch's own layers, with bfloat16 under its autocast; otherwise layers cast their weights once a use,
+            and depthwise layers have the supernet's backward pass, as in the elastic step.
     """
-    modules = [_plain_module(network, quick_depthwise=quick_depthwise) for network in scene.networks]
+    modules = [_plain_module(network, stock=stock) for network in scene.networks]
     optimisers = [torch.optim.SGD(module.parameters(), RATE, 0.9, nesterov=True) for module in modules]
     inputs, labels = _inputs(scene, dtype, channels_last=True), scene.labels
 
     def step() -> None:
         for module, optimiser in zip(modules, optimisers, strict=True):
-            with torch.autocast("cpu", torch.bfloat16, enabled=dtype == torch.bfloat16):
+            with torch.autocast("cpu", torch.bfloat16, enabled=stock and dtype == torch.bfloat16):
                 logits = module(inputs)
             torch.autograd.backward(F.cross_entropy(logits.float(), labels))
             optimiser.step()
@@ -106,18 +107,32 @@ def static_step(scene: Scene, dtype: torch.dtype, *, quick_depthwise: bool) -> S
     return step
 
 
+class _CastingConv(nn.Conv2d):
+    def forward(self, input: Tensor) -> Tensor:
+        bias = None if self.bias is None else self.bias.to(input.dtype)
+        return self._conv_forward(input, self.weight.to(input.dtype), bias)
+
+
+class _CastingLinear(nn.Linear):
+    def forward(self, input: Tensor) -> Tensor:
+        bias = None if self.bias is None else self.bias.to(input.dtype)
+        return F.linear(input, self.weight.to(input.dtype), bias)
+
+
 class _QuickDepthwise(nn.Conv2d):
     def forward(self, input: Tensor) -> Tensor:
         return depthwise_conv(input, self.weight.to(input.dtype), self.stride[0])
 
 
-def _plain_module(network: Network, *, quick_depthwise: bool) -> StandaloneNetwork:
+def _plain_module(network: Network, *, stock: bool) -> StandaloneNetwork:
     module = StandaloneNetwork(network).train()
     for layer in module.modules():
         if isinstance(layer, nn.BatchNorm2d):
             layer.track_running_stats, layer.running_mean, layer.running_var = False, None, None
-        if quick_depthwise and isinstance(layer, nn.Conv2d) and layer.groups > 1 and layer.bias is None:
-            layer.__class__ = _QuickDepthwise
+        if not stock and isinstance(layer, nn.Conv2d):
+            layer.__class__ = _QuickDepthwise if layer.groups > 1 and layer.bias is None else _CastingConv
+        if not stock and isinstance(layer, nn.Linear):
+            layer.__class__ = _CastingLinear
     return module.to(memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]
 
 
@@ -132,9 +147,9 @@ def variants(scene: Scene) -> dict[str, Callable[[], Step]]:
         "elastic bfloat16": lambda: elastic_step(scene, torch.bfloat16),
         "elastic float32": lambda: elastic_step(scene, torch.float32),
         "elastic float32 NCHW": lambda: elastic_step(scene, torch.float32, channels_last=False),
-        "static bfloat16": lambda: static_step(scene, torch.bfloat16, quick_depthwise=True),
-        "static float32": lambda: static_step(scene, torch.float32, quick_depthwise=True),
-        "static bfloat16, library depthwise": lambda: static_step(scene, torch.bfloat16, quick_depthwise=False),
+        "static bfloat16": lambda: static_step(scene, torch.bfloat16),
+        "static float32": lambda: static_step(scene, torch.float32),
+        "static bfloat16, stock": lambda: static_step(scene, torch.bfloat16, stock=True),
     }
 
 
