@@ -54,7 +54,7 @@ _DECIDES = {
     "confirm": ("confirm",),
     "export": ("export",),
 }
-"""Sections of the config by the first stage that they decide on."""
+"""Sections of the config by the first stage that they decide on; who trains together (``workers``) decides nothing."""
 
 _TRACES = {
     "train": ("train", "split.json", "preprocessing.json"),
@@ -146,7 +146,9 @@ class RunDirectory:
     def _outdated(self, changed: Mapping[str, str]) -> list[Path]:
         """What was made under values that have changed."""
         sections = {place.split(".")[0] for place in changed}
-        first = next(stage for stage, decided in _DECIDES.items() if sections & set(decided))
+        first = next((stage for stage, decided in _DECIDES.items() if sections & set(decided)), None)
+        if first is None:
+            return []
         later = [stage for stage in _TRACES if STAGES.index(stage) >= STAGES.index(first)]
         traces = [self.path / name for stage in later for name in _TRACES[stage]]
         return [trace for trace in traces if trace.exists()]

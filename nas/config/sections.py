@@ -19,6 +19,9 @@ from search_spaces import SearchSpace, get_space
 from supernet import TrainSettings
 from supernet.data import DataSettings, Source
 
+MOST_WORKERS = 1024
+"""More training processes than share one batch: such a number was not meant."""
+
 
 def _file_name(value: str) -> str:
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}", value):
@@ -158,6 +161,8 @@ class Config(Section):
     Attributes:
         seed: everything random follows from it.
         threads: threads of training and evaluation; as many as there are cores to use if left out.
+        workers: processes that train together through Ray Train, on this machine or a cluster; each has its share of
+            ``threads``, or a GPU. 1 trains in this process, without Ray.
         objectives: what to improve; accuracy and the latency on every target if left out.
         limits: what every network of the front must meet.
         ledger: SQLAlchemy URL of the database of measurements, to share one between runs; the run's own SQLite file if
@@ -166,6 +171,7 @@ class Config(Section):
 
     seed: int = Field(0, ge=0, lt=2**63)
     threads: int = Field(default_factory=_usable_cores, ge=1, le=MOST_THREADS)
+    workers: int = Field(1, ge=1, le=MOST_WORKERS)
     space: SpaceSection
     data: DataSettings
     split: SplitSection = SplitSection()
@@ -206,6 +212,11 @@ class Config(Section):
             whole = getattr(self, name)
             if value not in (default, whole):
                 raise ValueError(f"train.{name} is {value} and {name} {whole}; give {name} only, it is the whole run's")
+        if self.train.batch_size % self.workers:
+            raise ValueError(
+                f"train.batch_size {self.train.batch_size} cannot be shared evenly by {self.workers} workers; give a "
+                f"multiple, such as {-(-self.train.batch_size // self.workers) * self.workers}"
+            )
         if self.predictor.folds > self.profile.networks:
             raise ValueError(
                 f"predictor.folds is {self.predictor.folds} and profile.networks {self.profile.networks}: each fold "

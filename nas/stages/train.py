@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from nas.distributed.training import train_on_workers
 from nas.files import write_json
 from nas.stages.context import Context
 from supernet import TrainData, TrainProgress, train, weights_digest
@@ -17,7 +18,11 @@ def run(context: Context) -> None:
     context.check_classes()
     directory = context.path("train")
     data = TrainData(context.images, context.split, context.preprocessing)
-    train(context.space, data, context.config.train_settings, directory, _Listener(context))
+    listener, workers = _Listener(context), context.config.workers
+    if workers > 1:
+        train_on_workers(context.run, workers, listener, context.progress.note)
+    else:
+        train(context.space, data, context.config.train_settings, directory, listener)
     write_json(context.run.result("train"), {"weights_sha256": weights_digest(directory)})
 
 
@@ -29,7 +34,8 @@ class _Listener:
         self._step: int | None = None
 
     def __call__(self, report: TrainProgress) -> None:
-        if self._step is None:
+        # After a worker was lost, training goes on from an earlier step.
+        if self._step is None or report.step < self._step:
             self._progress.start("train", report.total_steps, "step", done=report.step)
             self._step = report.step
         detail = f"loss {report.loss:.3f}, {report.images_per_s:.0f} images/s"

@@ -1,0 +1,43 @@
+"""The Ray cluster that work is given to."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from nas.errors import NasError
+
+
+@contextmanager
+def connected() -> Iterator[None]:
+    """Be connected to a Ray cluster for the length of the block.
+
+    That is the one this process is connected to already; else the one that ``RAY_ADDRESS`` names or that runs on this
+    machine (as in ``ray job submit``); else a new one on this machine, which ends with the block.
+
+    Raises:
+        NasError: the cluster that ``RAY_ADDRESS`` names cannot be reached.
+    """
+    # Ray sends statistics of use to its makers unless told not to; nobody was asked whether that is wanted.
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    # Ray would otherwise hide the GPUs of a process that asked for none.
+    os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+    import ray  # noqa: PLC0415 (takes a second, and only those wait who use it)
+
+    if ray.is_initialized():
+        yield
+        return
+    try:
+        ray.init(log_to_driver=False, logging_level=logging.ERROR, include_dashboard=False, configure_logging=False)
+    except (ConnectionError, RuntimeError, ValueError) as error:
+        place = os.environ.get("RAY_ADDRESS", "this machine")
+        raise NasError(
+            f"there is no Ray cluster to be had at {place} ({error}); start one with `ray start --head`, set "
+            "RAY_ADDRESS to one that runs, or unset it to have one here for as long as it is needed"
+        ) from error
+    try:
+        yield
+    finally:
+        ray.shutdown()
