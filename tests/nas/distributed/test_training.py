@@ -105,7 +105,7 @@ def test_training_goes_on_after_a_worker_was_killed(two: Path, tmp_path: Path) -
 
 def test_what_training_refuses_is_not_tried_again(tmp_path: Path) -> None:
     notes = Notes()
-    with pytest.raises(NasError, match="lower train.learning_rate"):
+    with pytest.raises(NasError, match=r"lower train\.learning_rate"):
         train(tmp_path / "run", 2, notes, learning_rate=1000.0, warmup_epochs=0, gradient_clip=0)
     assert notes.notes == []
 
