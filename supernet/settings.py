@@ -129,6 +129,7 @@ class TrainSettings:
             if self.resolve_device().type == "cuda":
                 fast = torch.cuda.is_bf16_supported(including_emulation=False)
             else:
-                fast = bool(torch.cpu.get_capabilities().get("amx_bf16", False))
+                has = torch.cpu.get_capabilities()
+                fast = bool(has.get("amx_bf16", False) or has.get("avx512_bf16", False))
             return torch.bfloat16 if fast else torch.float32
         return {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}[self.precision]
