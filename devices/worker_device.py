@@ -28,6 +28,8 @@ class WorkerDevice(ABC):
     runtime: ClassVar[str]
     remedy: ClassVar[str]
     """What to do where the runtime is missing."""
+    delegate: ClassVar[str] = "none"
+    """What inside the runtime computes the operators, for the record."""
 
     def __init__(self) -> None:
         self._supervisor = Supervisor(f"{type(self).__module__}:{type(self).__qualname__}")
