@@ -35,7 +35,7 @@ def core_times() -> dict[int, CoreTimes]:
 
 
 def core_times_in(stat: str, ticks_per_s: int) -> dict[int, CoreTimes]:
-    """The same in the text of ``/proc/stat`` (see proc(5)): all but idle, waiting for disks, and guests counted twice."""
+    """The same in the text of ``/proc/stat``: all that proc(5) lists but idling, waiting for disks, and guests."""
     found = {}
     for line in stat.splitlines():
         named = re.match(r"cpu(\d+) ", line)

@@ -24,7 +24,7 @@ _LATER_DEFAULTS = {"ci_width": 0.03, "visit": 0}
 
 @dataclass(frozen=True, slots=True)
 class MeasureSettings:
-    """How to measure: timing stops when the least time, the least count and ``ci_width`` are met, or at the longest time.
+    """How to measure: timing stops when least time, least count and ``ci_width`` are all met, or at the longest time.
 
     Attributes:
         threads: threads that the runtime may compute with.

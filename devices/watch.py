@@ -16,7 +16,6 @@ import os
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from devices import sensors
 from devices.cores import CoreTimes, busy_shares, core_times, siblings
@@ -107,13 +106,13 @@ def compare(before: Snapshot, after: Snapshot, cores: Sequence[int], threads: in
     others = {core: max(0.0, share - own_share) if core in cores else share for core, share in shares.items()}
     taken = _shares(before, after, elapsed, others, cores=cores, threads=threads)
     facts = [(name, f"{share:.4f}") for name, share in taken.items()]
-    for name, value, ending in (
-        ("clock_mhz", lambda s: s.clock_mhz, ".0f"),
-        ("temperature_c", lambda s: s.temperature_c, ".1f"),
-    ):
-        for moment, seen in (("before", before), ("after", after)):
-            if value(seen) is not None:
-                facts.append((f"{name}_{moment}", format(value(seen), ending)))
+    moments = (("before", before), ("after", after))
+    facts += [(f"clock_mhz_{when}", f"{seen.clock_mhz:.0f}") for when, seen in moments if seen.clock_mhz is not None]
+    facts += [
+        (f"temperature_c_{when}", f"{seen.temperature_c:.1f}")
+        for when, seen in moments
+        if seen.temperature_c is not None
+    ]
     if after.load_average is not None:
         facts.append(("load_average_after", f"{after.load_average:.2f}"))
     energy = None
@@ -123,7 +122,13 @@ def compare(before: Snapshot, after: Snapshot, cores: Sequence[int], threads: in
 
 
 def _shares(
-    before: Snapshot, after: Snapshot, elapsed: float, others: Mapping[int, float], *, cores: Sequence[int], threads: int
+    before: Snapshot,
+    after: Snapshot,
+    elapsed: float,
+    others: Mapping[int, float],
+    *,
+    cores: Sequence[int],
+    threads: int,
 ) -> dict[str, float]:
     """Shares of the time, 0 to 1, by name; those that the system does not tell are left out."""
     found: dict[str, float] = {}

@@ -87,9 +87,16 @@ class TargetSection(Section):
 
 
 class ProfileSection(Section):
-    """How many networks are measured on every target for its predictor to learn from."""
+    """How many networks are measured on every target for its predictor to learn from.
+
+    Attributes:
+        networks: how many.
+        passes: visits that every measurement of a run is divided into, in orders of their own; that they agree is what
+            a single pass cannot show.
+    """
 
     networks: int = Field(40, ge=MINIMUM_CHECKED, le=10_000)
+    passes: int = Field(2, ge=1, le=10)
 
 
 class PredictorSection(Section):

@@ -65,13 +65,13 @@ class CrashingWhenTold(Healthy):
 
 
 class CrashingWhenOld(Healthy):
-    """Falls at the second file that it loads after the first measurement: a fault of what went before."""
+    """Falls at the first load after the first measurement, which loads three times: a fault of what went before."""
 
     loads = 0
 
     def misbehave(self, content: bytes) -> None:
         CrashingWhenOld.loads += 1
-        if CrashingWhenOld.loads > 2:
+        if CrashingWhenOld.loads > 3:
             ctypes.string_at(0)
 
 

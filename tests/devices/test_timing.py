@@ -23,14 +23,14 @@ class FakeClock:
 
 
 def settings(warmup_s: float, time_s: float, count: int, max_s: float) -> MeasureSettings:
-    return MeasureSettings(min_warmup_s=warmup_s, min_time_s=time_s, min_count=count, max_time_s=max_s)
+    return MeasureSettings(min_warmup_s=warmup_s, min_time_s=time_s, min_count=count, max_time_s=max_s, ci_width=None)
 
 
 @pytest.mark.parametrize(
     ("run_ms", "asked", "warmups", "samples"),
     [
         (1, settings(0.1, 0.5, 50, 10.0), 100, 500),  # least time decides
-        (100, settings(0.1, 0.5, 50, 10.0), 1, 50),  # least count decides
+        (100, settings(0.1, 0.5, 50, 10.0), 2, 50),  # least count decides; a warm-up of two windows
         (1000, settings(0.1, 0.5, 50, 10.0), 1, 10),  # longest time decides
         (60_000, settings(0.1, 0.5, 50, 10.0), 1, 1),  # one inference is longer than all of it
         (1, settings(0.0, 0.0, 1, 10.0), 0, 1),

@@ -14,7 +14,7 @@ import pytest
 
 from devices import Artifact, DeviceError, Measurement, MeasureSettings, WorkerDevice
 
-SETTINGS = MeasureSettings(min_warmup_s=0.0, min_time_s=0.0, min_count=3, max_time_s=1.0, timeout_s=30.0)
+SETTINGS = MeasureSettings(min_warmup_s=0.0, min_time_s=0.0, min_count=3, max_time_s=1.0, timeout_s=30.0, ci_width=None)
 IMPATIENT = MeasureSettings(min_warmup_s=0.0, min_time_s=0.0, min_count=3, max_time_s=0.1, timeout_s=1.0)
 
 
