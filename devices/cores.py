@@ -102,7 +102,7 @@ def choose_cores(
     chosen: list[int] = []
     while pool and len(chosen) < count:
         taken = frozenset[int]().union(*map(siblings, chosen))
-        best = min(pool, key=lambda core: (core in taken, pool.index(core)))
+        best = min(pool, key=lambda core: (-capacity(core), core in taken, pool.index(core)))
         pool = [core for core in pool if core != best]
         chosen.append(best)
     if len(current) == len(chosen) and set(current) <= set(free):

@@ -101,9 +101,11 @@ def snapshot(cores: Sequence[int]) -> Snapshot:
 def compare(before: Snapshot, after: Snapshot, cores: Sequence[int], threads: int) -> Surroundings:
     """What went on between two snapshots around inferences on these cores, whose threads compute all the time."""
     elapsed = max(after.monotonic_s - before.monotonic_s, 1e-9)
-    shares = busy_shares(before.cores, after.cores, elapsed)
-    own_share = (after.own_s - before.own_s) / elapsed / max(len(cores), 1)
-    others = {core: max(0.0, share - own_share) if core in cores else share for core, share in shares.items()}
+    others = busy_shares(before.cores, after.cores, elapsed)
+    ours = [core for core in cores if core in others]
+    if ours:  # how much of each was our own is not known, of all together it is
+        left = sum(others[core] for core in ours) - (after.own_s - before.own_s) / elapsed
+        others |= dict.fromkeys(ours, max(0.0, left / len(ours)))
     taken = _shares(before, after, elapsed, others, cores=cores, threads=threads)
     facts = [(name, f"{share:.4f}") for name, share in taken.items()]
     moments = (("before", before), ("after", after))

@@ -16,6 +16,7 @@ import json
 import os
 import signal
 import sys
+import time
 from functools import reduce
 from pathlib import Path
 from typing import IO, Any
@@ -150,16 +151,18 @@ def measure(device: WorkerDevice, request: dict[str, Any], pinning: Pinning) -> 
     with loaded[0] as model:
         run = model.bind(image)
         first_ns = time_once(run)
+        start = time.perf_counter()
         began: list[Snapshot] = []
         samples = take_samples(run, settings, when_warm=lambda: began.append(snapshot(cores)))
         seen = compare(began[0], snapshot(cores), cores, settings.threads)
     pinning.saw(seen.others)
+    environment |= {**dict(seen.facts), "warmup_s": f"{began[0].monotonic_s - start:.4f}"}
     return {
         "latencies_s": [sample / 1e9 for sample in samples],
         "load_s": load_ns / 1e9,
         "first_inference_s": first_ns / 1e9,
         "peak_memory_bytes": peak_bytes,
-        "environment": {**environment, **dict(seen.facts), **describe_task(device, artifact, settings)},
+        "environment": {**environment, **describe_task(device, artifact, settings)},
         "flags": [*sample_flags(samples, settings.ci_width), *seen.flags],
         "energy_j": None if seen.energy_j is None else seen.energy_j / len(samples),
     }

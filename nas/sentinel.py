@@ -18,7 +18,7 @@ _IMAGES = 16
 
 
 def sentinel_network() -> Network:
-    """A network of 12 million multiply-accumulates on 64 × 64 pixels, with every kind of layer that takes time.
+    """A network of 8 million multiply-accumulates on 64 × 64 pixels, with every kind of layer that takes time.
 
     It must never change: measurements of many days are compared by it.
     """

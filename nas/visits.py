@@ -19,6 +19,20 @@ from nas.drift import Drift
 DISTURBED = frozenset({"busy", "clock", "throttled", "governor", "drifting", "unsteady", "jump"})
 """Flags of a visit that is made again if there is time, and left out where the network has another without."""
 
+FLAGS: Mapping[str, str] = {
+    "busy": "others used its cores for more than 5 % of the time",
+    "clock": "the cores' clock changed by more than 5 %",
+    "throttled": "the processor slowed down for its temperature or power",
+    "governor": "what governs the clock was changed",
+    "time": "the wall clock was set meanwhile, so the date may be wrong; the samples are not",
+    "drifting": "the samples grew faster or slower by more than 5 %",
+    "unsteady": "the median is less sure than asked",
+    "jump": "the sentinels before and after it differ by more than 5 %",
+    "one_pass": "only one pass counts, for the others failed or were disturbed",
+    "passes_differ": "the passes' medians differ by more than 5 %",
+}
+"""What each flag of a measurement says."""
+
 _DIFFERENT = 0.05
 
 TIME, BOOT = "monotonic_s", "boot"
@@ -158,6 +172,25 @@ def agreement(visits: Mapping[Any, Sequence[Visit]], drift: Drift, *, corrected:
 def count_flags(measurements: Iterable[Measurement]) -> dict[str, int]:
     """How many measurements carry each flag."""
     return dict(sorted(Counter(flag for measurement in measurements for flag in measurement.flags).items()))
+
+
+def describe(summary: Mapping[str, Any]) -> str:
+    """A summary in one line."""
+    agreed, flags = summary["agreement"], summary["flags"]
+    parts = [f"{summary['networks']} networks measured"]
+    if agreed["spearman"] is not None and agreed["median_difference"] is not None:
+        parts.append(
+            f"two passes agree with rank correlation {agreed['spearman']:.3f} and a median difference of "
+            f"{agreed['median_difference']:.1%}"
+        )
+    if summary["sentinels"]:
+        drift = summary["largest_drift"]
+        parts.append(f"drift of up to {drift:.1%} taken out" if drift else "no drift")
+    if summary["repeated"]:
+        parts.append(f"{summary['repeated']} visits made again")
+    told = ", ".join(f"{flag} {count}" for flag, count in flags.items())
+    parts.append(f"flagged: {told}" if told else "nothing flagged")
+    return "; ".join(parts)
 
 
 def _described(visits: Sequence[Visit], counted: Sequence[Visit]) -> Iterable[tuple[str, str]]:

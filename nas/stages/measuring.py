@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,17 +14,29 @@ from nas.ledger import Ledger
 from nas.sentinel import write_sentinel
 from nas.stages.context import Context
 from nas.stages.models import Artifacts
-from nas.visits import BOOT, TIME, Visit, agreement, count_flags, merge, visit_settings
+from nas.stages.targets import Target
+from nas.visits import BOOT, TIME, Visit, agreement, count_flags, describe, merge, visit_settings
 
 Row = dict[str, Any]
 
 _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
 
-def measure_all(
-    context: Context, stage: str, order: Sequence[Pair], artifacts: Mapping[str, Artifacts]
-) -> tuple[dict[Pair, Measurement], dict[str, Row]]:
-    """Measure networks on targets, as the profile section of the config says.
+@dataclass(frozen=True)
+class Measured:
+    """What a campaign came to.
+
+    Attributes:
+        measurements: of every pair, failures among them.
+        quality: by target how the passes agreed, the drift that was taken out, and the flags.
+    """
+
+    measurements: Mapping[Pair, Measurement]
+    quality: Mapping[str, Row]
+
+
+def measure_all(context: Context, stage: str, order: Sequence[Pair], artifacts: Mapping[str, Artifacts]) -> Measured:
+    """Measure networks on a run's targets, as the profile section of its config says.
 
     Args:
         context: the run.
@@ -32,73 +44,84 @@ def measure_all(
         order: networks' keys and targets' names in the order of the first pass; later ones have orders of their own.
         artifacts: model files by network.
 
-    Returns:
-        The measurement of every pair, failures among them, and by target how the passes agreed, the drift that was
-        taken out, and the flags.
+    Raises:
+        NasError: a ledger that cannot be used.
+    """
+    passes, progress = context.config.profile.passes, context.progress
+    orders = [list(order)]
+    for number in range(1, passes):
+        orders.append([order[i] for i in context.rng(stage, "pass", number).permutation(len(order))])
+    progress.start(f"{stage}: measuring", passes * len(order), "visit")
+
+    def tell(pair: Pair, visit: Visit) -> None:
+        if visit.measurement.error is not None:
+            progress.warn(f"{pair[1]} could not measure network {pair[0]}: {visit.measurement.error}")
+        progress.advance(0 if visit.attempt else 1, detail=pair[1])
+
+    with context.ledger() as ledger:
+        folder = context.path(stage, "sentinel")
+        measured = run_campaign(ledger, context.targets, artifacts, orders, sentinels=folder, on_visit=tell)
+    for name, row in measured.quality.items():
+        progress.note(f"{stage}: {name}: {describe(row)}")
+    return measured
+
+
+def run_campaign(
+    ledger: Ledger,
+    targets: Sequence[Target],
+    artifacts: Mapping[str, Artifacts],
+    orders: Sequence[Sequence[Pair]],
+    *,
+    sentinels: Path,
+    on_visit: Callable[[Pair, Visit], None] = lambda _pair, _visit: None,
+) -> Measured:
+    """Measure networks on targets, and keep everything in a ledger.
+
+    Args:
+        ledger: keeps every visit, and what the visits to each network come to.
+        targets: where to measure.
+        artifacts: model files by network.
+        orders: for each pass, networks' keys and targets' names in the order they are visited.
+        sentinels: folder of the sentinel's model files.
+        on_visit: called after each visit.
 
     Raises:
         NasError: a ledger that cannot be used.
     """
-    passes = context.config.profile.passes
-    orders = [list(order)]
-    for number in range(1, passes):
-        orders.append([order[i] for i in context.rng(stage, "pass", number).permutation(len(order))])
-    with context.ledger() as ledger:
-        bench = _Bench(context, stage, ledger, artifacts)
-        before = {pair: bench.settled(pair) for pair in order}
-        done = {pair: measurement for pair, measurement in before.items() if measurement is not None}
-        context.progress.start(f"{stage}: measuring", passes * len(order), "visit")
-
-        def tell(pair: Pair, visit: Visit) -> None:
-            if visit.measurement.error is not None:
-                context.progress.warn(f"{pair[1]} could not measure network {pair[0]}: {visit.measurement.error}")
-            context.progress.advance(0 if visit.attempt else 1, detail=pair[1])
-
-        campaign = Campaign(orders, bench, watched=bench.sentinels.keys(), settled=done.keys(), on_visit=tell)
-        campaign.run()
-        drifts = {target.name: campaign.drift(target.name) for target in context.targets}
-        for pair in order:
-            if pair not in done:
-                visits = campaign.visits[pair]
-                settings = bench.targets[pair[1]].settings
-                done[pair] = bench.keep(pair, merge(visits, settings, passes, drifts[pair[1]]))
-    summaries = {target.name: _summary(campaign, done, target.name) for target in context.targets}
-    for name, summary in summaries.items():
-        context.progress.note(f"{stage}: {name}: {describe(summary)}")
-    return done, summaries
-
-
-def describe(summary: Row) -> str:
-    """A summary in one line."""
-    agreed, flags = summary["agreement"], summary["flags"]
-    parts = [f"{summary['networks']} networks measured"]
-    if agreed["spearman"] is not None and agreed["median_difference"] is not None:
-        parts.append(
-            f"two passes agree with rank correlation {agreed['spearman']:.3f} and a median difference of "
-            f"{agreed['median_difference']:.1%}"
-        )
-    if summary["sentinels"]:
-        drift = summary["largest_drift"]
-        parts.append(f"drift of up to {drift:.1%} taken out" if drift else "no drift")
-    if summary["repeated"]:
-        parts.append(f"{summary['repeated']} visits made again")
-    told = ", ".join(f"{flag} {count}" for flag, count in flags.items())
-    parts.append(f"flagged: {told}" if told else "nothing flagged")
-    return "; ".join(parts)
+    bench = _Bench(ledger, targets, artifacts, passes=len(orders), sentinels=sentinels)
+    before = {pair: bench.settled(pair) for pair in orders[0]}
+    done = {pair: measurement for pair, measurement in before.items() if measurement is not None}
+    campaign = Campaign(orders, bench, watched=bench.sentinels.keys(), settled=done.keys(), on_visit=on_visit)
+    campaign.run()
+    drifts = {target.name: campaign.drift(target.name) for target in targets}
+    for pair in orders[0]:
+        if pair not in done:
+            settings = bench.targets[pair[1]].settings
+            done[pair] = bench.keep(pair, merge(campaign.visits[pair], settings, len(orders), drifts[pair[1]]))
+    quality = {target.name: _summary(campaign, done, target.name) for target in targets}
+    return Measured({pair: done[pair] for pair in orders[0]}, quality)
 
 
 class _Bench:
-    """Measures on the run's targets and keeps everything in its ledger."""
+    """Measures on targets and keeps everything in a ledger."""
 
-    def __init__(self, context: Context, stage: str, ledger: Ledger, artifacts: Mapping[str, Artifacts]) -> None:
-        self.targets = {target.name: target for target in context.targets}
+    def __init__(
+        self,
+        ledger: Ledger,
+        targets: Sequence[Target],
+        artifacts: Mapping[str, Artifacts],
+        *,
+        passes: int,
+        sentinels: Path,
+    ) -> None:
+        self.targets = {target.name: target for target in targets}
         self._keys = {name: target.device.info().key for name, target in self.targets.items()}
         self._ledger = ledger
         self._artifacts = artifacts
-        self._passes = context.config.profile.passes
+        self._passes = passes
         # A simulated device does not drift: nothing is timed there.
-        real = [target for target in context.targets if target.device.info().kind != "simulated"]
-        written = write_sentinel(context.path(stage, "sentinel"), [target.variant for target in real])
+        real = [target for target in targets if target.device.info().kind != "simulated"]
+        written = write_sentinel(sentinels, [target.variant for target in real]) if real else {}
         self.sentinels = {target.name: written[target.variant] for target in real}
 
     def settled(self, pair: Pair) -> Measurement | None:

@@ -29,18 +29,18 @@ def run(context: Context) -> None:
     with reading(context.path("profile", "plan.json")):
         networks = {row["key"]: context.architecture(row) for row in plan["networks"]}
         order = [(networks[key].key, targets[name].name) for key, name in plan["order"]]
-    files = context.model_files("profile", context.target_variants)
+    files = context.model_files("profile", context.target_variants, timed_only=True)
     context.progress.start("profile: model files", len(networks), "network")
     artifacts = {}
     for key, arch in networks.items():
         artifacts[key] = files.get(arch)
         context.progress.advance()
-    measured, summaries = measure_all(context, "profile", order, artifacts)
-    rows = [measurement_row(networks[key], targets[name], measured[key, name]) for key, name in order]
+    measured = measure_all(context, "profile", order, artifacts)
+    rows = [measurement_row(networks[key], targets[name], measured.measurements[key, name]) for key, name in order]
     for target in context.targets:
         _check_failures([row for row in rows if row["target"] == target.name], target.name)
     described = {name: target.describe() for name, target in targets.items()}
-    write_json(context.run.result("profile"), {"targets": described, "quality": summaries, "rows": rows})
+    write_json(context.run.result("profile"), {"targets": described, "quality": measured.quality, "rows": rows})
     # Measured, they have served; those that failed stay for whoever looks into it.
     failed = {row["key"] for row in rows if row["error"] is not None}
     for key, arch in networks.items():
