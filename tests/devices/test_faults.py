@@ -17,7 +17,7 @@ import pytest
 from devices import Artifact, Device, Format, MeasureSettings, get_device
 
 QUICK = MeasureSettings(
-    min_warmup_s=0.0, min_time_s=0.0, min_count=1, max_time_s=0.2, timeout_s=20.0, ci_width=None, thorough=False
+    min_warmup_s=0.0, min_time_s=0.0, min_count=1, max_time_s=0.2, timeout_s=120.0, ci_width=None, thorough=False
 )
 MUTANTS = int(os.environ.get("HWNAS_MUTANTS", "12"))
 """Of each format; 250 is what a release is tested with."""
