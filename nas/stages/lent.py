@@ -20,7 +20,7 @@ from nas.export import KnownRanges, Weights, known_ranges
 from nas.export.artifacts import Variant
 from search_spaces import Network
 from search_spaces.network import Conv
-from supernet import NormStatistics, SubnetEvaluator
+from supernet import NormStatistics, StandaloneNetwork, SubnetEvaluator
 from supernet.data import resize
 
 
@@ -47,12 +47,16 @@ class Lent:
 
     def weights(self, network: Network) -> Weights:
         """A network's own weights, with the largest network's statistics folded in."""
+        return self.module(network).deployed_weights()
+
+    def module(self, network: Network) -> StandaloneNetwork:
+        """A network with its own weights and the largest network's statistics."""
         statistics = {
             node.name: self._statistics_of(node.name, node.op.out_channels)
             for node in network.nodes
             if isinstance(node.op, Conv) and node.op.norm
         }
-        return self._evaluator.supernet.extract(network, statistics).deployed_weights()
+        return self._evaluator.supernet.extract(network, statistics)
 
     @cached_property
     def _largest(self) -> Network:
