@@ -175,13 +175,11 @@ def stock_row(maker: Maker, variant: Variant, count: int, settings: MeasureSetti
     measured, _ = campaign(maker.folder, target(variant, settings), artifacts)
     measure_s = (time.perf_counter() - start) / len(artifacts)
     found = {key: m.corrected_s() for (key, _), m in measured.measurements.items() if m.ok}
-    ratios = {
-        kind: [
-            found[f"{kind}-{k}"] / found[f"stock-{k}"] for k in networks if {f"{kind}-{k}", f"stock-{k}"} <= {*found}
-        ]
-        for kind in ("timed", "own")
-    }
-    lending = [found[f"timed-{k}"] / found[f"own-{k}"] for k in networks if {f"timed-{k}", f"own-{k}"} <= {*found}]
+
+    def ratio(kind: str, other: str) -> float:
+        pairs = [(f"{kind}-{key}", f"{other}-{key}") for key in networks]
+        return median(found[a] / found[b] for a, b in pairs if a in found and b in found)
+
     return {
         "by": f"stock: {exporter()}" + (" and quantize_static" if variant[1] == "int8" else ""),
         "space": maker.name,
@@ -191,9 +189,9 @@ def stock_row(maker: Maker, variant: Variant, count: int, settings: MeasureSetti
         "networks_a_minute": 60 / (median(seconds) + measure_s),
         "write_ms": 1e3 * median(seconds),
         "measure_ms": 1e3 * measure_s,
-        "ours_over_stock_latency": median(ratios["own"]),
-        "ours_as_profiled_over_stock_latency": median(ratios["timed"]),
-        "lent_over_own_ranges_latency": median(lending),
+        "ours_over_stock_latency": ratio("own", "stock"),
+        "ours_as_profiled_over_stock_latency": ratio("timed", "stock"),
+        "lent_over_own_ranges_latency": ratio("timed", "own"),
         "largest_output_difference": differences(artifacts, networks, variant, maker.images.numpy()[:8]),
         "quality": measured.quality["device"],
     }
@@ -274,16 +272,8 @@ def make_claims(rows: list[dict[str, Any]]) -> list[Claim]:
         elif row["networks"] and row["by"] != "this package":
             slower = 100 * (row["ours_over_stock_latency"] - 1)
             lent = 100 * abs(row["lent_over_own_ranges_latency"] - 1)
-            claims.append(
-                Claim(
-                    f"slower than the stock converters' files, median: {where}",
-                    slower,
-                    "%",
-                    5,
-                    "lower",
-                    row["networks"],
-                )
-            )
+            name = f"slower than the stock converters' files, median: {where}"
+            claims.append(Claim(name, slower, "%", 5, "lower", row["networks"]))
             if row["file"].endswith("float32"):
                 difference = row["largest_output_difference"]
                 name = f"difference of outputs from the stock file's, of the largest: {where}"

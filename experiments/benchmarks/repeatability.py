@@ -25,12 +25,15 @@ from nas.export.artifacts import Variant
 
 SPACE = "mobilenetv3_32"
 VARIANTS: tuple[Variant, ...] = (("onnx", "int8"), ("tflite", "int8"))
-HOG = (
-    "import os, sys\nif hasattr(os, 'sched_setaffinity'): os.sched_setaffinity(0, {int(sys.argv[1])})\nwhile True: pass"
-)
+PIN = "import os, sys, time\nif hasattr(os, 'sched_setaffinity'): os.sched_setaffinity(0, {int(sys.argv[1])})\n"
+HOG = PIN + "while True: pass"
 NOW_AND_THEN = (
-    "import os, sys, time\nif hasattr(os, 'sched_setaffinity'): os.sched_setaffinity(0, {int(sys.argv[1])})\n"
-    "while True:\n    end = time.monotonic() + 8\n    while time.monotonic() < end: pass\n    time.sleep(16)"
+    PIN
+    + """while True:
+    end = time.monotonic() + 8
+    while time.monotonic() < end: pass
+    time.sleep(16)
+"""
 )
 Row = dict[str, Any]
 
@@ -81,9 +84,8 @@ def measure(folder: Path, out: Path, *, quick: bool) -> None:
     found: dict[str, Row] = {}
     for variant in VARIANTS:
         with tempfile.TemporaryDirectory() as own:
-            artifacts = {
-                key: {(a.format, a.precision): a for a in map(Artifact.from_json, r)} for key, r in listed.items()
-            }
+            described = {key: map(Artifact.from_json, rows) for key, rows in listed.items()}
+            artifacts = {key: {(a.format, a.precision): a for a in of_one} for key, of_one in described.items()}
             measured, _ = campaign(Path(own), target(variant, settings), artifacts)
         found[RUNTIMES[variant[0]]] = {
             "quality": measured.quality["device"],
