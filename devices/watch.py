@@ -99,7 +99,14 @@ def snapshot(cores: Sequence[int]) -> Snapshot:
 
 
 def compare(before: Snapshot, after: Snapshot, cores: Sequence[int], threads: int) -> Surroundings:
-    """What went on between two snapshots around inferences on these cores, whose threads compute all the time."""
+    """What went on between two snapshots around inferences on these cores.
+
+    Args:
+        before: taken before the inferences.
+        after: taken after them.
+        cores: that the process was pinned to.
+        threads: that computed all the time; 0 where the processor only waited for another.
+    """
     elapsed = max(after.monotonic_s - before.monotonic_s, 1e-9)
     others = busy_shares(before.cores, after.cores, elapsed)
     ours = [core for core in cores if core in others]
@@ -148,7 +155,7 @@ def _shares(
     if threads == 1:  # one thread that computes all the time is away only where it was kept away
         found["away_share"] = min(1.0, max(0.0, 1 - (after.own_s - before.own_s) / elapsed))
     elif before.waited_s is not None and after.waited_s is not None:
-        found["away_share"] = max(0.0, after.waited_s - before.waited_s) / elapsed / threads
+        found["away_share"] = max(0.0, after.waited_s - before.waited_s) / elapsed / max(threads, 1)
     return found
 
 

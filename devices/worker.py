@@ -154,7 +154,7 @@ def measure(device: WorkerDevice, request: dict[str, Any], pinning: Pinning) -> 
         start = time.perf_counter()
         began: list[Snapshot] = []
         samples = take_samples(run, settings, when_warm=lambda: began.append(snapshot(cores)))
-        seen = compare(began[0], snapshot(cores), cores, settings.threads)
+        seen = compare(began[0], snapshot(cores), cores, settings.threads if device.on_cpu else 0)
     pinning.saw(seen.others)
     environment |= {**dict(seen.facts), "warmup_s": f"{began[0].monotonic_s - start:.4f}"}
     return {

@@ -1,4 +1,4 @@
-"""How many networks a minute are written, quantised, loaded, measured and stored, beside the stock converters' files."""
+"""How many networks a minute are written, quantised, loaded, measured and stored, beside the stock converters."""
 
 from __future__ import annotations
 

@@ -57,11 +57,12 @@ def test_nothing_speaks_against_a_quiet_second() -> None:
         (after(wall_s=4000.0), 1, ("time",)),
         (after(waited_s=0.6, own_s=4.5), 2, ("busy",)),
         (after(own_s=3.5, busy_s=(0.3, 0.2, 0.0)), 2, ()),  # two threads that wait for each other are not kept away
+        (after(own_s=3.1, busy_s=(0.1, 0.0, 0.0), waited_s=0.1), 0, ()),  # the processor waited for another
         (after(own_s=3.0, cores={}), 1, ("busy",)),  # no word of the cores: time away is enough
     ],
 )
 def test_what_happens_meanwhile_is_flagged(later: Snapshot, threads: int, flags: tuple[str, ...]) -> None:
-    cores = [0] if threads == 1 else [0, 1]
+    cores = [0] if threads < 2 else [0, 1]
     assert compare(BEFORE, later, cores, threads).flags == flags
 
 
