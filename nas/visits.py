@@ -14,6 +14,7 @@ from statistics import median
 from typing import Any
 
 from devices import Measurement, MeasureSettings
+from devices.interval import relative_width
 from nas.drift import Drift
 
 DISTURBED = frozenset({"busy", "clock", "throttled", "governor", "drifting", "unsteady", "jump"})
@@ -116,6 +117,8 @@ def merge(visits: Sequence[Visit], settings: MeasureSettings, passes: int, drift
     samples = [sample for measurement in made for sample in measurement.latencies_s]
     corrected = [s / visit.factor(drift) for visit in counted for s in visit.measurement.latencies_s]
     flags = {flag for visit in counted for flag in visit.flags(drift)}
+    if settings.ci_width is not None and relative_width(corrected) <= settings.ci_width:
+        flags.discard("unsteady")  # one visit was too few samples, together they are enough
     medians = [visit.measurement.median_s / visit.factor(drift) for visit in counted]
     if len(counted) < passes:
         flags.add("one_pass")

@@ -218,6 +218,8 @@ class Config(Section):
                 f"predictor.folds is {self.predictor.folds} and profile.networks {self.profile.networks}: each fold "
                 f"holds out a network; give at most {self.profile.networks} folds, or profile more networks"
             )
+        if self.measure.visit:
+            raise ValueError(f"measure.visit is {self.measure.visit}; leave it out, a run numbers its visits itself")
         names = [target.name for target in self.targets]
         for name in names:
             if names.count(name) > 1:

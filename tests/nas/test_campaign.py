@@ -198,3 +198,14 @@ def test_one_pass_that_counts_is_told_and_passes_that_differ_too() -> None:
     unwatched = Campaign(orders(), Machine(level=lambda now: 1.0 if now < 25 else 1.2))
     unwatched.run()
     assert all(m.flags == ("passes_differ",) and m.drift is None for m in results(unwatched).values())
+
+
+def test_visits_that_are_unsure_alone_may_be_sure_together() -> None:
+    made = campaign(Machine())
+    made.run()
+    visits = [
+        replace(visit, measurement=replace(visit.measurement, flags=("unsteady",))) for visit in made.visits[NETWORKS[0]]
+    ]
+    assert merge(visits, SETTINGS, 2, made.drift("cpu")).flags == ()
+    strict = replace(SETTINGS, ci_width=1e-6)
+    assert merge(visits, strict, 2, made.drift("cpu")).flags == ("unsteady",)
