@@ -204,7 +204,8 @@ def test_visits_that_are_unsure_alone_may_be_sure_together() -> None:
     made = campaign(Machine())
     made.run()
     visits = [
-        replace(visit, measurement=replace(visit.measurement, flags=("unsteady",))) for visit in made.visits[NETWORKS[0]]
+        replace(visit, measurement=replace(visit.measurement, flags=("unsteady",)))
+        for visit in made.visits[NETWORKS[0]]
     ]
     assert merge(visits, SETTINGS, 2, made.drift("cpu")).flags == ()
     strict = replace(SETTINGS, ci_width=1e-6)
