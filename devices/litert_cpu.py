@@ -27,6 +27,7 @@ class LiteRTCPU(WorkerDevice):
     name: ClassVar[str] = "litert_cpu"
     formats: ClassVar[tuple[Format, ...]] = ("tflite",)
     runtime: ClassVar[str] = "litert"
+    delegate: ClassVar[str] = "XNNPACK"
     remedy: ClassVar[str] = (
         "install it with: pip install ai-edge-litert (or tflite-runtime where that is what there is)"
     )

@@ -27,6 +27,7 @@ class OnnxRuntimeCPU(WorkerDevice):
     name: ClassVar[str] = "onnxruntime_cpu"
     formats: ClassVar[tuple[Format, ...]] = ("onnx",)
     runtime: ClassVar[str] = "onnxruntime"
+    delegate: ClassVar[str] = "CPUExecutionProvider"
     remedy: ClassVar[str] = "install it with: pip install onnxruntime"
 
     def runtime_version(self) -> str:

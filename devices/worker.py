@@ -8,6 +8,7 @@ on Linux, as soon as its parent is gone.
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import gc
 import importlib
@@ -15,18 +16,23 @@ import json
 import os
 import signal
 import sys
+import time
 from functools import reduce
+from pathlib import Path
 from typing import IO, Any
 
 import numpy as np
 
 from devices.artifact import Artifact
+from devices.cores import Pinning
 from devices.device import FloatArray
 from devices.environment import describe_environment
 from devices.errors import DeviceError
+from devices.interval import sample_flags
 from devices.measurement import MeasureSettings
 from devices.memory import PeakMemory
 from devices.timing import take_samples, time_once
+from devices.watch import Snapshot, compare, snapshot
 from devices.worker_device import WorkerDevice
 
 _PR_SET_PDEATHSIG = 1
@@ -37,6 +43,7 @@ def main() -> None:
     """Answer requests until there are no more."""
     backend, parent = sys.argv[1:]
     end_with_parent(int(parent))
+    fall_first()
     requests, replies = claim_pipes()
     try:
         device = find_device(backend)
@@ -44,11 +51,12 @@ def main() -> None:
     except Exception as error:  # the parent reports it, whatever it is
         send(replies, {"number": 0, "error": describe_error(error)})
         return
+    pinning = Pinning()
     gc.freeze()  # what is imported stays: collecting before every measurement need not look at it
     send(replies, {"number": 0, "result": {}})
     for line in requests:
         request = json.loads(line)
-        send(replies, {"number": request["number"], **answer(device, request)})
+        send(replies, {"number": request["number"], **answer(device, request, pinning)})
 
 
 def end_with_parent(parent: int) -> None:
@@ -60,6 +68,22 @@ def end_with_parent(parent: int) -> None:
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a crash is expected data: leave no core files
         if os.getppid() != parent:  # it ended before it could be watched
             sys.exit(1)
+
+
+def fall_first() -> None:
+    """Have whatever runs short of memory end here: a model that takes too much is this process's error, not a row less.
+
+    Linux is asked to kill this process before any other, and to refuse it more memory than the machine has.
+    """
+    with contextlib.suppress(OSError):
+        Path("/proc/self/oom_score_adj").write_text("1000", encoding="ascii")
+    if sys.platform == "linux":
+        import resource  # noqa: PLC0415 (not on every system)
+
+        whole = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+        most = resource.getrlimit(resource.RLIMIT_DATA)[1]
+        limit = whole if most == resource.RLIM_INFINITY else min(whole, most)
+        resource.setrlimit(resource.RLIMIT_DATA, (limit, most))
 
 
 def claim_pipes() -> tuple[IO[str], IO[str]]:
@@ -83,10 +107,10 @@ def find_device(backend: str) -> WorkerDevice:
     return device
 
 
-def answer(device: WorkerDevice, request: dict[str, Any]) -> dict[str, Any]:
+def answer(device: WorkerDevice, request: dict[str, Any], pinning: Pinning) -> dict[str, Any]:
     """The result of a measurement, or the error that it ended with."""
     try:
-        return {"result": measure(device, request)}
+        return {"result": measure(device, request, pinning)}
     except Exception as error:  # a failure of any kind is one row of results
         return {"error": describe_error(error)}
 
@@ -103,33 +127,63 @@ def send(replies: IO[str], message: dict[str, Any]) -> None:
     replies.flush()
 
 
-def measure(device: WorkerDevice, request: dict[str, Any]) -> dict[str, Any]:
-    """Measure one model file, after a rehearsal on a copy of the model that is thrown away.
+def measure(device: WorkerDevice, request: dict[str, Any], pinning: Pinning) -> dict[str, Any]:
+    """Measure one model file on the least busy cores.
 
-    The rehearsal brings the runtime's code into memory, so that loading time, first inference and memory are those of
-    the model and do not depend on what this process measured before.
+    A thorough measurement loads the file three times: for a rehearsal that is thrown away, for the peak memory, and to
+    be timed. The rehearsal brings the runtime's code into memory, so that loading time, first inference and memory are
+    those of the model and do not depend on what this process measured before.
     """
     artifact = Artifact.from_json(request["artifact"])
     settings = MeasureSettings(**request["settings"])
     image = fixed_image(artifact.input_shape)
-    with device.load(artifact.read(), artifact.input_shape, settings.threads) as model:
-        model.bind(image)()
+    cores = pinning.pin(settings.threads)
+    peak_bytes = None
+    if settings.thorough:
+        infer_once(device, artifact, settings.threads, image)
+        memory = PeakMemory()
+        infer_once(device, artifact, settings.threads, image)
+        peak_bytes = memory.grown_bytes()
     environment = dict(describe_environment())
-    memory = PeakMemory()
     content = artifact.read()
     loaded = []
     load_ns = time_once(lambda: loaded.append(device.load(content, artifact.input_shape, settings.threads)))
     with loaded[0] as model:
         run = model.bind(image)
         first_ns = time_once(run)
-        peak_bytes = memory.grown_bytes()  # now: the samples below take memory that is not the model's
-        samples = take_samples(run, settings)
+        start = time.perf_counter()
+        began: list[Snapshot] = []
+        samples = take_samples(run, settings, when_warm=lambda: began.append(snapshot(cores)))
+        seen = compare(began[0], snapshot(cores), cores, settings.threads if device.on_cpu else 0)
+    pinning.saw(seen.others)
+    environment |= {**dict(seen.facts), "warmup_s": f"{began[0].monotonic_s - start:.4f}"}
     return {
         "latencies_s": [sample / 1e9 for sample in samples],
         "load_s": load_ns / 1e9,
         "first_inference_s": first_ns / 1e9,
         "peak_memory_bytes": peak_bytes,
-        "environment": {**environment, "runtime": device.runtime, "runtime_version": device.runtime_version()},
+        "environment": {**environment, **describe_task(device, artifact, settings)},
+        "flags": [*sample_flags(samples, settings.ci_width), *seen.flags],
+        "energy_j": None if seen.energy_j is None else seen.energy_j / len(samples),
+    }
+
+
+def infer_once(device: WorkerDevice, artifact: Artifact, threads: int, image: FloatArray) -> None:
+    """Load a file, compute once and forget it."""
+    with device.load(artifact.read(), artifact.input_shape, threads) as model:
+        model.bind(image)()
+
+
+def describe_task(device: WorkerDevice, artifact: Artifact, settings: MeasureSettings) -> dict[str, str]:
+    """What was run, and by what."""
+    return {
+        "runtime": device.runtime,
+        "runtime_version": device.runtime_version(),
+        "delegate": device.delegate,
+        "precision": artifact.precision,
+        "threads": str(settings.threads),
+        "batch": str(settings.batch),
+        "input_shape": "x".join(map(str, artifact.input_shape)),
     }
 
 

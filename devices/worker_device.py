@@ -28,6 +28,10 @@ class WorkerDevice(ABC):
     runtime: ClassVar[str]
     remedy: ClassVar[str]
     """What to do where the runtime is missing."""
+    delegate: ClassVar[str] = "none"
+    """What inside the runtime computes the operators, for the record."""
+    on_cpu: ClassVar[bool] = True
+    """Whether inferences keep this machine's processor at work; where they wait for another, waiting is no harm."""
 
     def __init__(self) -> None:
         self._supervisor = Supervisor(f"{type(self).__module__}:{type(self).__qualname__}")

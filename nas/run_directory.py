@@ -7,6 +7,7 @@
 ``train/``                      ``weights.safetensors``, checkpoint, ``log.jsonl`` (a row per epoch), ``result.json``
 ``ledger.sqlite``               every measurement ever made here
 ``profile/``                    ``plan.json`` (networks, order), ``measurements.json``; ``models/<key>/`` until measured
+                                ``sentinel/`` (measured in between; ``confirm/`` has it as well)
 ``predictors/``                 ``<target>/`` (the predictor's own files), ``scores.json`` (held-out check)
 ``search/``                     ``candidates.jsonl`` (all judged), ``state.json`` (to resume), ``front.json``
 ``confirm/``                    ``models/<key>/`` (the files that are shipped), ``members/``, ``front.json``

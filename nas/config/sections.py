@@ -90,9 +90,16 @@ class TargetSection(Section):
 
 
 class ProfileSection(Section):
-    """How many networks are measured on every target for its predictor to learn from."""
+    """How many networks are measured on every target for its predictor to learn from.
+
+    Attributes:
+        networks: how many.
+        passes: visits that every measurement of a run is divided into, in orders of their own; that they agree is what
+            a single pass cannot show.
+    """
 
     networks: int = Field(40, ge=MINIMUM_CHECKED, le=10_000)
+    passes: int = Field(2, ge=1, le=10)
 
 
 class PredictorSection(Section):
@@ -222,6 +229,8 @@ class Config(Section):
                 f"predictor.folds is {self.predictor.folds} and profile.networks {self.profile.networks}: each fold "
                 f"holds out a network; give at most {self.profile.networks} folds, or profile more networks"
             )
+        if self.measure.visit:
+            raise ValueError(f"measure.visit is {self.measure.visit}; leave it out, a run numbers its visits itself")
         names = [target.name for target in self.targets]
         for name in names:
             if names.count(name) > 1:

@@ -1,9 +1,10 @@
 """Model files written directly from a network and its deployed weights: ONNX and TFLite, float32 and INT8."""
 
-from nas.export.artifacts import FILE_NAMES, export_artifacts, workload
+from nas.export.artifacts import FILE_NAMES, export_artifacts, known_ranges, workload
 from nas.export.errors import ExportError
 from nas.export.onnx_int8 import write_onnx_int8
 from nas.export.onnx_writer import write_onnx
+from nas.export.ranges import KnownRanges
 from nas.export.tflite_int8 import write_tflite_int8
 from nas.export.tflite_writer import write_tflite
 from nas.export.weights import Weights
@@ -11,8 +12,10 @@ from nas.export.weights import Weights
 __all__ = [
     "FILE_NAMES",
     "ExportError",
+    "KnownRanges",
     "Weights",
     "export_artifacts",
+    "known_ranges",
     "workload",
     "write_onnx",
     "write_onnx_int8",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from math import prod
 from pathlib import Path
 from typing import TypeAlias
@@ -12,9 +12,10 @@ from numpy.typing import NDArray
 
 from devices import Artifact, Format, Precision, Workload
 from nas.export.errors import ExportError
-from nas.export.onnx_int8 import write_onnx_int8
+from nas.export.onnx_int8 import onnx_ranges, write_onnx_int8
 from nas.export.onnx_writer import write_onnx
-from nas.export.tflite_int8 import write_tflite_int8
+from nas.export.ranges import Calibration, KnownRanges
+from nas.export.tflite_int8 import tflite_ranges, write_tflite_int8
 from nas.export.tflite_writer import write_tflite
 from nas.export.weights import Weights
 from search_spaces import Network, macs, parameters
@@ -34,7 +35,7 @@ def export_artifacts(
     network: Network,
     weights: Weights,
     directory: Path,
-    images: NDArray[np.float32],
+    images: NDArray[np.float32] | Mapping[Format, KnownRanges],
     variants: Sequence[Variant] = tuple(FILE_NAMES),
 ) -> dict[Variant, Artifact]:
     """Write the model files of a network; equal inputs give equal bytes, and so equal digests.
@@ -48,7 +49,8 @@ def export_artifacts(
         network: what to write; its input is an image ``(channels, height, width)``.
         weights: its deployed weights.
         directory: where to; made if missing. Files in it are replaced, each atomically.
-        images: normalised calibration images ``(images, channels, height, width)``; only INT8 uses them.
+        images: normalised calibration images ``(images, channels, height, width)``; or, for files that are only timed,
+            ``known_ranges`` of another network of the space. Only INT8 uses them.
         variants: which files, each a (format, precision).
 
     Raises:
@@ -64,11 +66,26 @@ def export_artifacts(
     artifacts = {}
     for variant in dict.fromkeys(variants):
         path = directory / FILE_NAMES[variant]
-        _write(variant, network, weights, path, images)
+        _write(variant, network, weights, path, images[variant[0]] if isinstance(images, Mapping) else images)
         artifacts[variant] = Artifact.from_file(
             path, format=variant[0], precision=variant[1], input_shape=shape, workload=workload(network)
         )
     return artifacts
+
+
+def known_ranges(
+    network: Network, weights: Weights, images: NDArray[np.float32], variants: Sequence[Variant]
+) -> dict[Format, KnownRanges]:
+    """Ranges of one network, for INT8 files of others of its space that are only timed; empty where none is INT8.
+
+    Raises:
+        ExportError: weights or images that do not fit the network.
+    """
+    find = {"onnx": onnx_ranges, "tflite": tflite_ranges}
+    return {
+        kind: find[kind](network, weights, images) if (kind, "int8") in variants else KnownRanges({})
+        for kind in dict.fromkeys(kind for kind, _ in variants)
+    }
 
 
 def workload(network: Network) -> Workload:
@@ -77,7 +94,7 @@ def workload(network: Network) -> Workload:
     return Workload(macs=macs(network), parameters=parameters(network), activation_elements=elements)
 
 
-def _write(variant: Variant, network: Network, weights: Weights, path: Path, images: NDArray[np.float32]) -> None:
+def _write(variant: Variant, network: Network, weights: Weights, path: Path, images: Calibration) -> None:
     match variant:
         case ("onnx", "float32"):
             write_onnx(network, weights, path)

@@ -25,7 +25,7 @@ from onnxruntime.quantization.calibrate import CalibrationMethod, TensorData, Te
 
 from nas.export.graph import INPUT_NAME, OUTPUT_NAME
 from nas.export.onnx_writer import SIXTH, onnx_model
-from nas.export.ranges import BATCH, RangeObserver, check_images
+from nas.export.ranges import BATCH, Calibration, KnownRanges, RangeObserver, check_images
 from nas.export.weights import Weights
 from nas.files import write_bytes
 from search_spaces.network import Network
@@ -38,22 +38,27 @@ _QUANTISED = (
 )  # fmt: skip
 
 
-def write_onnx_int8(network: Network, weights: Weights, path: Path, images: NDArray[np.float32]) -> None:
+def write_onnx_int8(network: Network, weights: Weights, path: Path, images: Calibration) -> None:
     """Write a network as an INT8 ONNX file; input and output stay float32. Equal inputs give equal bytes.
 
     Args:
         network: what to write.
         weights: its deployed weights.
         path: where to; replaced atomically.
-        images: calibration images, normalised, shape ``(images, *input shape)``.
+        images: calibration images, normalised, shape ``(images, *input shape)``; or known ranges, for a file that is
+            only timed.
 
     Raises:
         ExportError: a weight or the images do not fit the network.
     """
-    images = check_images(network, images)
+    if not isinstance(images, KnownRanges):
+        images = check_images(network, images)
     model = onnx.shape_inference.infer_shapes(onnx_model(network, weights, integer=True))
     gates = _gates(model)
-    ranges = _ranges(model, images)
+    if isinstance(images, KnownRanges):
+        ranges = {name: images.of(name) for name in [INPUT_NAME, *_written(model)]}
+    else:
+        ranges = _ranges(model, images)
     for clipped, gate in gates.items():
         ranges[clipped], ranges[gate] = (0.0, 6.0), (0.0, 1.0)
     quantised = _quantise(model, ranges)
@@ -62,6 +67,20 @@ def write_onnx_int8(network: Network, weights: Weights, path: Path, images: NDAr
     _keep_output_exact(quantised.graph)
     _tidy(quantised.graph)
     write_bytes(path, quantised.SerializeToString(deterministic=True))
+
+
+def onnx_ranges(network: Network, weights: Weights, images: NDArray[np.float32]) -> KnownRanges:
+    """Ranges of a network's tensors over images, to be lent to other networks of its space.
+
+    Raises:
+        ExportError: a weight or the images do not fit the network.
+    """
+    return KnownRanges(_ranges(onnx_model(network, weights, integer=True), check_images(network, images)))
+
+
+def _written(model: onnx.ModelProto) -> list[str]:
+    """Names of all tensors that operators write."""
+    return [name for node in model.graph.node for name in node.output]
 
 
 def _gates(model: onnx.ModelProto) -> dict[str, str]:
@@ -75,7 +94,7 @@ def _ranges(model: onnx.ModelProto, images: NDArray[np.float32]) -> dict[str, tu
     probe.CopyFrom(model)
     probe.graph.input[0].type.tensor_type.shape.dim[0].dim_param = "batch"
     del probe.graph.output[:], probe.graph.value_info[:]
-    names = [name for node in probe.graph.node for name in node.output]
+    names = _written(probe)
     probe.graph.output.extend(onnx.ValueInfoProto(name=name) for name in names)
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from statistics import median
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,6 +32,35 @@ class RangeObserver:
     def ranges(self) -> dict[str, tuple[float, float]]:
         """(minimum, maximum) by tensor name."""
         return dict(self._ranges)
+
+
+@dataclass(frozen=True)
+class KnownRanges:
+    """Ranges found on one network of a space, lent to the others for files that are only timed.
+
+    An integer kernel takes as long with one scale as with another. What the file computes is of no use.
+
+    Attributes:
+        by_tensor: (minimum, maximum) by tensor name.
+    """
+
+    by_tensor: Mapping[str, tuple[float, float]]
+
+    @cached_property
+    def usual(self) -> tuple[float, float]:
+        """The median range, for tensors that the network did not have."""
+        if not self.by_tensor:
+            return -1.0, 1.0
+        lows, highs = zip(*self.by_tensor.values(), strict=True)
+        return min(0.0, median(lows)), max(1e-3, median(highs))
+
+    def of(self, name: str) -> tuple[float, float]:
+        """The range of a tensor."""
+        return self.by_tensor.get(name, self.usual)
+
+
+Calibration: TypeAlias = NDArray[np.float32] | KnownRanges
+"""Where INT8 ranges come from: images ``(images, *input shape)`` that the network runs on, or another network."""
 
 
 def check_images(network: Network, images: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -22,14 +22,14 @@ from numpy.typing import NDArray
 
 from devices.native_log import without_greeting
 from nas.export.errors import ExportError
-from nas.export.ranges import BATCH, RangeObserver, check_images
+from nas.export.ranges import BATCH, Calibration, KnownRanges, RangeObserver, check_images
 from nas.export.tflite_writer import tflite_file
 from nas.export.weights import Weights
 from nas.files import write_bytes
 from search_spaces.network import LayerNorm, Network
 
 
-def write_tflite_int8(network: Network, weights: Weights, path: Path, images: NDArray[np.float32]) -> None:
+def write_tflite_int8(network: Network, weights: Weights, path: Path, images: Calibration) -> None:
     """Write a network as a TFLite file with int8 weights, one scale per channel, and int8 activations.
 
     Input and output stay float32, so callers feed normalised images and read logits whatever the precision. Equal
@@ -39,14 +39,14 @@ def write_tflite_int8(network: Network, weights: Weights, path: Path, images: ND
         network: what to write.
         weights: its deployed weights.
         path: where to; replaced atomically.
-        images: calibration images, normalised, channels first: shape ``(images, *input shape)``.
+        images: calibration images, normalised, channels first: shape ``(images, *input shape)``; or known ranges, for a
+            file that is only timed.
 
     Raises:
         ExportError: a weight or the images do not fit the network, or a package is not installed.
     """
-    images = check_images(network, images)
-    if len(network.input.shape) == 3:
-        images = np.ascontiguousarray(images.transpose(0, 2, 3, 1))
+    if not isinstance(images, KnownRanges):
+        images = _channels_last(network, images)
     model = tflite_file(network, weights, integer=True)
     norms = [node.name for node in network.nodes if isinstance(node.op, LayerNorm)]
     with warnings.catch_warnings():
@@ -55,10 +55,48 @@ def write_tflite_int8(network: Network, weights: Weights, path: Path, images: ND
     write_bytes(path, quantised)
 
 
-def _ranges(model: bytes, images: NDArray[np.float32]) -> dict[str, dict[str, NDArray[np.float32]]]:
-    """Range of every tensor over the images, as the quantiser takes them."""
+def tflite_ranges(network: Network, weights: Weights, images: NDArray[np.float32]) -> KnownRanges:
+    """Ranges of a network's tensors over images, to be lent to other networks of its space.
+
+    Raises:
+        ExportError: a weight or the images do not fit the network.
+    """
+    images = _channels_last(network, images)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)
+        interpreter = _interpreter(tflite_file(network, weights, integer=True))
+    return KnownRanges(_observed(interpreter, images))
+
+
+def _channels_last(network: Network, images: NDArray[np.float32]) -> NDArray[np.float32]:
+    images = check_images(network, images)
+    return np.ascontiguousarray(images.transpose(0, 2, 3, 1)) if len(network.input.shape) == 3 else images
+
+
+def _interpreter(model: bytes) -> Any:  # noqa: ANN401 (a class of a package that may be missing)
     litert = _load("ai_edge_litert.interpreter")
-    interpreter = litert.Interpreter(model_content=model, num_threads=1, experimental_preserve_all_tensors=True)
+    return litert.Interpreter(model_content=model, num_threads=1, experimental_preserve_all_tensors=True)
+
+
+def _ranges(model: bytes, images: Calibration) -> dict[str, dict[str, NDArray[np.float32]]]:
+    """Range of every tensor, over the images or as it is known, as the quantiser takes them."""
+    interpreter = _interpreter(model)
+    if isinstance(images, KnownRanges):
+        ranges = {tensor["name"]: images.of(tensor["name"]) for tensor in _quantised_tensors(interpreter)}
+    else:
+        ranges = _observed(interpreter, images)
+    ranks = {tensor["name"]: len(tensor["shape"]) for tensor in interpreter.get_tensor_details()}
+    return {
+        name: {
+            "min": np.full((1,) * ranks[name], low, np.float32),
+            "max": np.full((1,) * ranks[name], high, np.float32),
+        }
+        for name, (low, high) in ranges.items()
+    }
+
+
+def _observed(interpreter: Any, images: NDArray[np.float32]) -> dict[str, tuple[float, float]]:  # noqa: ANN401 (see above)
+    """Range of every tensor over the images."""
     observer = RangeObserver()
     source = interpreter.get_input_details()[0]["index"]
     for start in range(0, len(images), BATCH):
@@ -68,18 +106,15 @@ def _ranges(model: bytes, images: NDArray[np.float32]) -> dict[str, dict[str, ND
             interpreter.allocate_tensors()
         interpreter.set_tensor(source, batch)
         interpreter.invoke()
-        for tensor in interpreter.get_tensor_details():
-            # A range given for a weight would be one for all its channels; left out, each channel gets its own.
-            if tensor["dtype"] is np.float32 and not tensor["name"].endswith(".weight"):
-                observer.observe(tensor["name"], interpreter.get_tensor(tensor["index"]))
-    ranks = {tensor["name"]: len(tensor["shape"]) for tensor in interpreter.get_tensor_details()}
-    return {
-        name: {
-            "min": np.full((1,) * ranks[name], low, np.float32),
-            "max": np.full((1,) * ranks[name], high, np.float32),
-        }
-        for name, (low, high) in observer.ranges().items()
-    }
+        for tensor in _quantised_tensors(interpreter):
+            observer.observe(tensor["name"], interpreter.get_tensor(tensor["index"]))
+    return observer.ranges()
+
+
+def _quantised_tensors(interpreter: Any) -> list[dict[str, Any]]:  # noqa: ANN401 (see above)
+    """Tensors that get a range: one given for a weight would be one for all its channels, so each finds its own."""
+    tensors = interpreter.get_tensor_details()
+    return [t for t in tensors if t["dtype"] is np.float32 and not t["name"].endswith(".weight")]
 
 
 def _quantise(model: bytes, ranges: dict[str, dict[str, NDArray[np.float32]]], float_nodes: list[str]) -> bytes:

@@ -12,6 +12,7 @@ from nas.report.members import read_members
 from nas.report.results import Row, as_text, json_lines, read_result
 from nas.report.values import Epoch, Pairs, Problem, RunData, Scores, Searched, Target
 from nas.run_directory import STAGES, RunDirectory
+from nas.visits import FLAGS, describe
 from search_spaces import SpaceError
 
 _SUPERSCRIPT = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
@@ -62,7 +63,13 @@ def _targets(run: RunDirectory, profile: Row, confirmed: Row) -> Iterator[Target
             yield Target(section.name, section.device, section.format or "model", section.precision)
             continue
         found = [r["environment"] for r in rows if r["target"] == section.name]
-        pairs = (*_device_pairs(row["device"]), *_setting_pairs(row["settings"]), *_moment_pairs(found))
+        quality = [result["quality"][section.name] for result in (profile, confirmed) if "quality" in result]
+        pairs = (
+            *_device_pairs(row["device"]),
+            *_setting_pairs(row["settings"]),
+            *_moment_pairs(found),
+            *_quality_pairs(quality),
+        )
         simulated = row["device"]["kind"] == "simulated"
         yield Target(section.name, section.device, row["format"], row["precision"], pairs, simulated)
 
@@ -88,6 +95,7 @@ def _setting_pairs(settings: Row) -> Pairs:
             "Samples",
             f"at least {settings['min_count']} over {settings['min_time_s']:g} s, at most {settings['max_time_s']:g} s",
         ),
+        *([("Median", f"sure to {settings['ci_width']:.1%}")] if settings.get("ci_width") else []),
     )
 
 
@@ -101,12 +109,28 @@ def _moment_pairs(environments: Sequence[Row]) -> Pairs:
     pairs = (
         ("Measured (UTC)", span("time").replace("T", " ").replace("+00:00", "")),
         ("Load before", span("load_average_before")),
+        ("Cores used", span("affinity")),
+        ("Away from its core", _percent_span(environments, "away_share")),
         ("Clock governor", span("governor")),
+        ("Clock (MHz)", span("clock_mhz_after")),
+        ("Temperature (°C)", span("temperature_c_after")),
+        ("Delegate", span("delegate")),
         ("Instruction sets", span("cpu_features")),
         ("Platform", span("platform")),
         ("Python", span("python")),
     )
     return tuple(pair for pair in pairs if pair[1])
+
+
+def _percent_span(environments: Sequence[Row], name: str) -> str:
+    shares = sorted(float(environment[name]) for environment in environments if name in environment)
+    return f"{shares[0]:.1%} to {shares[-1]:.1%} of the time" if shares else ""
+
+
+def _quality_pairs(summaries: Sequence[Row]) -> Pairs:
+    """How well the passes of each stage agreed, and what spoke against the measurements."""
+    texts = [describe(summary) for summary in summaries]
+    return tuple((f"Quality{', confirmed' if number else ''}", text) for number, text in enumerate(texts))
 
 
 def _searched(run: RunDirectory) -> Iterator[Searched]:
@@ -147,8 +171,19 @@ def _problems(profile: Row, confirmed: Row) -> Iterator[Problem]:
     for row in profile.get("rows", []):
         if row["error"] is not None:
             yield Problem("measurement failed", row["key"][:8], f"{row['target']}, profile", row["error"], row["key"])
+    yield from _flagged("profile", profile.get("rows", []))
+    for member in _confirmed_rows(confirmed):
+        yield from _flagged("confirm", [{**row, "key": member["key"]} for row in member["measurements"]])
     for row in confirmed.get("dropped", []):
         yield Problem("dropped from the front", row["key"][:8], "confirm", row["why"], row["key"])
+
+
+def _flagged(stage: str, rows: Sequence[Row]) -> Iterator[Problem]:
+    """Measurements that something speaks against, as one problem each."""
+    for row in rows:
+        if row.get("flags"):
+            why = "; ".join(FLAGS.get(as_text(flag), as_text(flag)) for flag in row["flags"])
+            yield Problem("measured with doubts", row["key"][:8], f"{row['target']}, {stage}", why, row["key"])
 
 
 def _confirmed_rows(confirmed: Row) -> list[Row]:

@@ -18,6 +18,7 @@ from nas.objective import explain_infeasible
 from nas.pareto import ParetoFront
 from nas.stages.context import Context
 from nas.stages.judge import file_accuracy
+from nas.stages.measuring import Measured, measure_all
 from nas.stages.models import ALL_VARIANTS, Artifacts, Variant
 from nas.stages.profile import measurement_row
 from nas.stages.targets import Target
@@ -38,13 +39,14 @@ def run(context: Context) -> None:
             context.space.validate(member.arch)
     members = spread(front.members, context.config.confirm.members)
     artifacts = _build(context, members)
-    measurements = _measure(context, members, artifacts)
+    measured = _measure(context, members, artifacts)
     context.progress.start("confirm: accuracy of the files", len(members), "network")
     rows = []
     for member in members:
-        rows.append(_judge(context, member, artifacts[member.arch.key], measurements[member.arch.key]))
+        on_targets = {target.name: measured.measurements[member.arch.key, target.name] for target in context.targets}
+        rows.append(_judge(context, member, artifacts[member.arch.key], on_targets))
         context.progress.advance()
-    write_json(context.run.result("confirm"), _select(context, rows))
+    write_json(context.run.result("confirm"), {**_select(context, rows), "quality": measured.quality})
 
 
 def spread(members: Sequence[Candidate], count: int | None) -> list[Candidate]:
@@ -70,19 +72,11 @@ def _build(context: Context, members: Iterable[Candidate]) -> dict[str, Artifact
     return artifacts
 
 
-def _measure(
-    context: Context, members: Sequence[Candidate], artifacts: Mapping[str, Artifacts]
-) -> dict[str, dict[str, Measurement]]:
-    """Measurements by network and target, made in random order."""
-    pairs = [(member.arch.key, target) for member in members for target in context.targets]
-    measured: dict[str, dict[str, Measurement]] = {member.arch.key: {} for member in members}
-    context.progress.start("confirm: measuring", len(pairs), "measurement")
-    with context.ledger() as ledger:
-        for i in context.rng("confirm").permutation(len(pairs)):
-            key, target = pairs[i]
-            measured[key][target.name] = target.measure(ledger, artifacts[key][target.variant])
-            context.progress.advance(detail=target.name)
-    return measured
+def _measure(context: Context, members: Sequence[Candidate], artifacts: Mapping[str, Artifacts]) -> Measured:
+    """Measurements of every member on every target, made in random order."""
+    pairs = [(member.arch.key, target.name) for member in members for target in context.targets]
+    order = [pairs[i] for i in context.rng("confirm").permutation(len(pairs))]
+    return measure_all(context, "confirm", order, artifacts)
 
 
 def _judge(context: Context, member: Candidate, artifacts: Artifacts, measured: Mapping[str, Measurement]) -> Row:
@@ -121,8 +115,8 @@ def _confirmed(
     for target in targets:
         measurement = measured[target.name]
         if measurement.error is None:
-            ends = (measurement.percentile_s(10), measurement.p90_s)
-            metrics[target.metric] = Metric(measurement.median_s, "s", "measured", ends)
+            ends = (measurement.corrected_s(10), measurement.corrected_s(90))
+            metrics[target.metric] = Metric(measurement.corrected_s(), "s", "measured", ends)
     return Candidate(member.arch, metrics)
 
 

@@ -134,12 +134,16 @@ class Context:
         """Kinds of model files that the targets run."""
         return tuple(dict.fromkeys(target.variant for target in self.targets))
 
-    def model_files(self, stage: str, variants: Sequence[Variant], *, with_weights: bool = False) -> ModelFiles:
+    def model_files(
+        self, stage: str, variants: Sequence[Variant], *, with_weights: bool = False, timed_only: bool = False
+    ) -> ModelFiles:
         """The model files of a stage."""
         chosen = self.rng("calibration").permutation(self.split.calibration)[:_INT8_IMAGES]
         calibration = torch.from_numpy(self.preprocessing.normalise(self.images.images[chosen]))
         directory = self.path(stage, "models")
-        return ModelFiles(directory, self.evaluator, calibration, variants, with_weights=with_weights)
+        return ModelFiles(
+            directory, self.evaluator, calibration, variants, with_weights=with_weights, timed_only=timed_only
+        )
 
     @contextmanager
     def ledger(self) -> Iterator[Ledger]:

@@ -61,7 +61,7 @@ def make_evaluator(context: Context, predictors: Mapping[str, NetworkPredictor],
     unpredicted = [target for target in context.targets if target.name not in predictors]
     if not unpredicted:
         return composite
-    files = context.model_files("search", [target.variant for target in unpredicted])
+    files = context.model_files("search", [target.variant for target in unpredicted], timed_only=True)
     return _MeasuringEvaluator(composite, files, unpredicted, ledger)
 
 

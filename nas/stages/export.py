@@ -23,6 +23,9 @@ _PACKAGES = ("hwnas", "torch", "onnx", "onnxruntime", "ai-edge-litert", "ai-edge
 _MEASURED = ("sha256", "median_s", "p90_s", "count", "source", "environment", "peak_memory_bytes")
 """What a card needs of a measurement."""
 
+_ALSO = ("p99_s", "raw_median_s", "drift", "flags", "energy_j")
+"""What it shows as well where the measurement has it; older ones do not."""
+
 Row = dict[str, Any]
 
 
@@ -50,7 +53,10 @@ def run(context: Context) -> None:
 def _checked(context: Context, row: Row) -> Row:
     """A confirmed row whose every value that is used below is there; ``measurements`` become a mapping by target."""
     context.architecture(row)
-    found = {m["target"]: {name: m[name] for name in _MEASURED} for m in row["measurements"]}
+    found = {
+        m["target"]: {name: m[name] for name in _MEASURED} | {name: m[name] for name in _ALSO if name in m}
+        for m in row["measurements"]
+    }
     expected = {target.name: row["predicted"].get(target.metric) for target in context.targets}
     return {
         **row,

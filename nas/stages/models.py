@@ -9,8 +9,6 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any, TypeAlias
 
-import numpy as np
-from numpy.typing import NDArray
 from safetensors.numpy import save
 from torch import Tensor
 
@@ -18,9 +16,9 @@ from devices import Artifact, DeviceError, Format, Precision, Workload
 from nas.errors import NasError
 from nas.export import FILE_NAMES, export_artifacts
 from nas.files import read_json, write_bytes, write_json
+from nas.stages.lent import Lent, images_for
 from search_spaces import Architecture
 from supernet import SubnetEvaluator
-from supernet.data import resize
 
 Variant: TypeAlias = tuple[Format, Precision]
 Artifacts: TypeAlias = Mapping[Variant, Artifact]
@@ -46,6 +44,8 @@ class ModelFiles:
         calibration: normalised training images, ``(count, 3, height, width)``, that give the ranges of INT8.
         variants: kinds of files to make.
         with_weights: also write the deployed weights, as ``weights.safetensors``.
+        timed_only: the files' outputs will not be looked at: batch-norm statistics and INT8 ranges are found once, on
+            the largest network, and lent to all others.
     """
 
     def __init__(
@@ -56,12 +56,14 @@ class ModelFiles:
         variants: Sequence[Variant],
         *,
         with_weights: bool = False,
+        timed_only: bool = False,
     ) -> None:
         self._directory = directory
         self._evaluator = evaluator
         self._calibration = calibration
         self._variants = tuple(dict.fromkeys(variants))
         self._with_weights = with_weights
+        self._lent = Lent(evaluator, calibration, self._variants) if timed_only else None
 
     def folder(self, arch: Architecture) -> Path:
         """Where an architecture's files are."""
@@ -96,9 +98,13 @@ class ModelFiles:
     def _make(self, arch: Architecture) -> Artifacts:
         folder = self.folder(arch)
         network = self._evaluator.supernet.space.lower(arch)
-        weights = self._evaluator.extract(network).deployed_weights()
-        images = _numpy(resize(self._calibration, network.input.shape[-1]))
-        artifacts = export_artifacts(network, weights, folder, images, self._variants)
+        if self._lent is not None:
+            weights = self._lent.weights(network)
+            artifacts = export_artifacts(network, weights, folder, self._lent.ranges, self._variants)
+        else:
+            weights = self._evaluator.extract(network).deployed_weights()
+            images = images_for(network, self._calibration)
+            artifacts = export_artifacts(network, weights, folder, images, self._variants)
         listed: dict[str, Any] = {"files": [_row(artifact) for artifact in artifacts.values()]}
         if self._with_weights:
             content = save(dict(weights))
@@ -110,11 +116,6 @@ class ModelFiles:
 
 def _digest(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()
-
-
-def _numpy(images: Tensor) -> NDArray[np.float32]:
-    array: NDArray[np.float32] = images.contiguous().numpy()
-    return array
 
 
 def _variant(row: Mapping[str, Any]) -> Variant:

@@ -11,6 +11,7 @@ from devices import Measurement
 from nas.errors import NasError
 from nas.files import read_json, reading, write_json
 from nas.stages.context import Context
+from nas.stages.measuring import measure_all
 from nas.stages.targets import Target
 from search_spaces import Architecture, macs
 
@@ -19,7 +20,7 @@ _POOL = 16
 
 
 def run(context: Context) -> None:
-    """Measure the planned networks, in random order so that drift of the machine does not look like a property of them.
+    """Measure the planned networks in random order, with a sentinel in between; see ``nas.campaign``.
 
     Raises:
         NasError: more than half of the measurements on a target failed.
@@ -28,26 +29,18 @@ def run(context: Context) -> None:
     with reading(context.path("profile", "plan.json")):
         networks = {row["key"]: context.architecture(row) for row in plan["networks"]}
         order = [(networks[key].key, targets[name].name) for key, name in plan["order"]]
-    files = context.model_files("profile", context.target_variants)
+    files = context.model_files("profile", context.target_variants, timed_only=True)
     context.progress.start("profile: model files", len(networks), "network")
     artifacts = {}
     for key, arch in networks.items():
         artifacts[key] = files.get(arch)
         context.progress.advance()
-    rows = []
-    with context.ledger() as ledger:
-        context.progress.start("profile: measuring", len(order), "measurement")
-        for key, name in order:
-            target = targets[name]
-            measurement = target.measure(ledger, artifacts[key][target.variant])
-            if measurement.error is not None:
-                context.progress.warn(f"{name} could not measure network {key}: {measurement.error}")
-            rows.append(measurement_row(networks[key], target, measurement))
-            context.progress.advance(detail=name)
+    measured = measure_all(context, "profile", order, artifacts)
+    rows = [measurement_row(networks[key], targets[name], measured.measurements[key, name]) for key, name in order]
     for target in context.targets:
         _check_failures([row for row in rows if row["target"] == target.name], target.name)
     described = {name: target.describe() for name, target in targets.items()}
-    write_json(context.run.result("profile"), {"targets": described, "rows": rows})
+    write_json(context.run.result("profile"), {"targets": described, "quality": measured.quality, "rows": rows})
     # Measured, they have served; those that failed stay for whoever looks into it.
     failed = {row["key"] for row in rows if row["error"] is not None}
     for key, arch in networks.items():
@@ -56,7 +49,10 @@ def run(context: Context) -> None:
 
 
 def measurement_row(arch: Architecture, target: Target, measurement: Measurement) -> dict[str, Any]:
-    """One measurement in short; the raw samples are in the ledger."""
+    """One measurement in short; the raw samples are in the ledger.
+
+    Latencies have the device's drift taken out; ``raw_median_s`` is as it was timed.
+    """
     failed = measurement.error is not None
     return {
         "key": arch.key,
@@ -64,10 +60,17 @@ def measurement_row(arch: Architecture, target: Target, measurement: Measurement
         "target": target.name,
         "sha256": measurement.artifact_sha256,
         "source": measurement.source,
-        "median_s": None if failed else measurement.median_s,
-        "p90_s": None if failed else measurement.p90_s,
+        "median_s": None if failed else measurement.corrected_s(),
+        "p90_s": None if failed else measurement.corrected_s(90),
+        "p99_s": None if failed else measurement.corrected_s(99),
+        "raw_median_s": None if failed else measurement.median_s,
+        "drift": measurement.drift,
+        "flags": list(measurement.flags),
         "count": len(measurement.latencies_s),
+        "load_s": measurement.load_s,
+        "first_inference_s": measurement.first_inference_s,
         "peak_memory_bytes": measurement.peak_memory_bytes,
+        "energy_j": measurement.energy_j,
         "environment": dict(measurement.environment),
         "error": measurement.error,
     }

@@ -65,13 +65,13 @@ class CrashingWhenTold(Healthy):
 
 
 class CrashingWhenOld(Healthy):
-    """Falls at the second file that it loads after the first measurement: a fault of what went before."""
+    """Falls at the first load after the first measurement, which loads three times: a fault of what went before."""
 
     loads = 0
 
     def misbehave(self, content: bytes) -> None:
         CrashingWhenOld.loads += 1
-        if CrashingWhenOld.loads > 2:
+        if CrashingWhenOld.loads > 3:
             ctypes.string_at(0)
 
 
@@ -132,3 +132,21 @@ class Slow(Healthy):
 
     def misbehave(self, content: bytes) -> None:
         time.sleep(0.2)
+
+
+class Greedy(Healthy):
+    """Asks for more memory than any machine has, for some files only."""
+
+    def misbehave(self, content: bytes) -> None:
+        if content == b"huge":
+            np.ones(2**46, dtype=np.uint8)
+
+
+class Confessing(Healthy):
+    """Fails with what the system has been told to do with this process when memory runs out."""
+
+    def misbehave(self, content: bytes) -> None:
+        import resource  # noqa: PLC0415 (not on every system)
+
+        score = Path("/proc/self/oom_score_adj").read_text(encoding="ascii").strip()
+        raise RuntimeError(f"score {score}, limited {resource.getrlimit(resource.RLIMIT_DATA)[0] > 0}")

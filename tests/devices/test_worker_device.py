@@ -6,6 +6,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -14,7 +15,7 @@ import pytest
 
 from devices import Artifact, DeviceError, Measurement, MeasureSettings, WorkerDevice
 
-SETTINGS = MeasureSettings(min_warmup_s=0.0, min_time_s=0.0, min_count=3, max_time_s=1.0, timeout_s=30.0)
+SETTINGS = MeasureSettings(min_warmup_s=0.0, min_time_s=0.0, min_count=3, max_time_s=1.0, timeout_s=30.0, ci_width=None)
 IMPATIENT = MeasureSettings(min_warmup_s=0.0, min_time_s=0.0, min_count=3, max_time_s=0.1, timeout_s=1.0)
 
 
@@ -64,8 +65,17 @@ def test_measurement_says_what_was_found(measure: Any) -> None:
     found = dict(measurement.environment)
     assert found["runtime"] == "test"
     assert found["runtime_version"] == "1"
-    assert {"cpu", "cores", "platform", "python", "numpy", "time"} <= set(found)
+    assert {"cpu", "cores", "platform", "python", "numpy", "time", "warmup_s"} <= set(found)
+    assert (found["threads"], found["batch"], found["input_shape"]) == ("1", "1", "1x2x2")
+    assert (found["precision"], found["delegate"]) == ("float32", "none")
+    if hasattr(os, "sched_getaffinity"):
+        assert int(found["affinity"]) in os.sched_getaffinity(0)  # pinned to one
     assert measurement.load_s is not None and measurement.first_inference_s is not None
+
+
+def test_another_visit_is_not_thorough(measure: Any) -> None:
+    again = measure("Healthy", settings=replace(SETTINGS, visit=2, thorough=False))
+    assert again.ok and again.peak_memory_bytes is None and again.load_s is not None
 
 
 def test_segmentation_fault_is_a_row_that_names_the_signal(measure: Any) -> None:

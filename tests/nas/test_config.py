@@ -90,6 +90,8 @@ def test_an_unknown_key_is_named_with_the_nearest_allowed_one(given: dict[str, A
         (values(split={"validation": 0.6, "test": 0.5}), ["nothing to train on"]),
         (values(train={"seed": 4}), ["train.seed is 4"]),
         (values(measure={"min_count": 0}), ["min_count"]),
+        (values(measure={"visit": 2}), ["measure.visit", "leave it out"]),
+        (values(measure={"ci_width": 0}), ["ci_width"]),
     ],
 )
 def test_a_bad_value_is_told_with_what_is_allowed(given: dict[str, Any], words: list[str]) -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING
 
 import pytest
@@ -61,6 +62,26 @@ def test_failures_and_what_was_dropped_are_kept_with_their_reasons(written: Writ
     assert "at most 1 ms" in problems[1].reason
     page = write_report(written.path).read_text()
     assert "the worker &lt;died&gt; with signal 11" in page
+
+
+def test_doubts_about_a_measurement_and_how_passes_agreed_are_shown(written: WrittenRun) -> None:
+    written.profile()
+    path = written.path / "profile" / "measurements.json"
+    result = json.loads(path.read_text())
+    result["rows"][0]["flags"] = ["busy", "passes_differ"]
+    agreed = {"networks": 4, "spearman": 0.987, "median_difference": 0.012}
+    quality = {
+        "networks": 4, "agreement": agreed, "agreement_uncorrected": agreed, "drift_method": "smooth",
+        "largest_drift": 0.034, "sentinels": 5, "repeated": 2, "flags": {"busy": 1, "passes_differ": 1},
+    }  # fmt: skip
+    result["quality"] = dict.fromkeys(("slow-chip", "narrow-bus"), quality)
+    path.write_text(json.dumps(result))
+    data = load(written.path)
+    (doubt,) = [problem for problem in data.problems if problem.what == "measured with doubts"]
+    assert "more than 5 % of the time" in doubt.reason and "medians differ" in doubt.reason
+    told = dict(data.targets[0].environment)["Quality"]
+    assert "0.987" in told and "1.2%" in told and "3.4%" in told and "busy 1" in told
+    assert "measured with doubts" in write_report(written.path).read_text()
 
 
 def test_members_have_measured_and_predicted_latency_and_counted_cost(written: WrittenRun) -> None:
