@@ -58,7 +58,7 @@ def _parser(program: str | None) -> argparse.ArgumentParser:
             "--devices",
             type=Path,
             metavar="FILE",
-            help='devices with options, as JSON: {"name": {"device": "onnxruntime_cpu", "options": {}}}',
+            help='devices with options, as JSON: {"devices": [{"name": "cpu", "backend": "onnxruntime_cpu"}]}',
         )
     serve.add_argument("--host", default="127.0.0.1", help="address to listen at [%(default)s: this machine only]")
     serve.add_argument("--port", type=int, default=8765, help="port to listen at; 0 takes a free one [%(default)s]")
@@ -139,18 +139,17 @@ def _served(names: Sequence[str] | None, file: Path | None) -> dict[str, Served]
 def _read_devices(file: Path) -> dict[str, tuple[str, dict[str, Any]]]:
     try:
         found = parse_object(file.read_bytes())
-        names = [get_name({"name": name}, "name") for name in found]
-        devices = {name: (found[name]["device"], found[name].get("options", {})) for name in names}
-        if not all(isinstance(kind, str) and isinstance(options, dict) for kind, options in devices.values()):
-            raise TypeError("device is no name or options are no object")
-        if any(kind in _NOT_SERVED for kind, _ in devices.values()):
+        rows = [(get_name(row, "name"), get_name(row, "backend"), row.get("options", {})) for row in found["devices"]]
+        if not all(isinstance(options, dict) for _, _, options in rows) or len({row[0] for row in rows}) < len(rows):
+            raise TypeError("options are no object, or two devices have one name")
+        if any(kind in _NOT_SERVED for _, kind, _ in rows):
             raise TypeError(f"an agent cannot serve {_NOT_SERVED[0]!r}")
     except OSError as error:
         raise DeviceError(f"cannot read {file}: {error.strerror}") from error
     except (WireError, AttributeError, KeyError, TypeError) as error:
-        example = json.dumps({"cpu": {"device": "onnxruntime_cpu", "options": {}}})
+        example = json.dumps({"devices": [{"name": "cpu", "backend": "onnxruntime_cpu", "options": {}}]})
         raise DeviceError(f"{file} does not list devices ({error}); it should look like {example}") from error
-    return devices
+    return {name: (kind, options) for name, kind, options in rows}
 
 
 def read_token(file: Path) -> str:

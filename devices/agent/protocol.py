@@ -80,7 +80,8 @@ class MeasureRequest:
     @property
     def key(self) -> str:
         """Digest of what is measured where and how: requests with one key are answered by one measurement."""
-        parts = [self.device, artifact_to_json(self.artifact), self.settings.key]
+        settings = {name: value for name, value in self.settings.to_json().items() if name != "timeout_s"}
+        parts = [self.device, artifact_to_json(self.artifact), settings]
         return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
     def to_json(self) -> dict[str, Any]:
@@ -261,7 +262,7 @@ def measurement_from_json(data: Mapping[str, Any], request: MeasureRequest, devi
     found = (made.artifact_sha256, made.format, made.precision, made.settings.key)
     if found != (artifact.sha256, artifact.format, artifact.precision, request.settings.key):
         raise WireError("the agent's measurement is of another file or other settings than what was asked for")
-    for name in (field.name for field in fields(Measurement) if field.name.endswith(("_s", "_bytes"))):
+    for name in (field.name for field in fields(Measurement) if field.name.endswith(("_s", "_bytes", "_j"))):
         value = getattr(made, name)
         if name != "latencies_s" and value is not None and not _is_amount(value):
             raise WireError(f"the agent's measurement says {name} is {str(value)[:100]!r}")
