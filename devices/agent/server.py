@@ -209,17 +209,16 @@ class Agent:
 
     def _upload(self, call: _Call) -> Answer:
         request, (sha256,) = call.request, call.words
-        size = request.body_size(self._limits.artifact_bytes)
         found = _RANGE.fullmatch(request.headers.get("Content-Range", ""))
         if not found:
-            raise RefusedError(
-                400, "malformed", "an upload says where it belongs: Content-Range: bytes FIRST-LAST/TOTAL"
-            )
+            message = "an upload says where it belongs: Content-Range: bytes FIRST-LAST/TOTAL"
+            raise RefusedError(400, "malformed", message)
         first, last, total = map(int, found.groups())
+        self._store.check_size(total)
+        size = request.body_size(self._limits.artifact_bytes)
         if last - first + 1 != size:
-            raise RefusedError(
-                400, "malformed", f"Content-Range is of {last - first + 1} bytes and Content-Length of {size}"
-            )
+            message = f"Content-Range is of {last - first + 1} bytes and Content-Length of {size}"
+            raise RefusedError(400, "malformed", message)
         before = self._store.received(sha256)[0]
         there, whole = self._store.receive(sha256, Piece(first, size, total), request.rfile)
         self._metrics.count("uploaded_bytes_total", max(0, there - before))

@@ -111,12 +111,18 @@ class ArtifactStore:
                 raise _no_room(f"the disk is full ({error.strerror})") from error
         return there, True
 
+    def check_size(self, total: int) -> None:
+        """Refuse a file of a size that is not taken.
+
+        Raises:
+            RefusedError: nothing at all, or too much.
+        """
+        if not 0 < total <= self._limits.artifact_bytes:
+            message = f"the model file has {total} bytes; the agent takes 1 to {self._limits.artifact_bytes}"
+            raise RefusedError(413, "too_large", message)
+
     def _check(self, piece: Piece, there: int) -> None:
-        if not 0 < piece.total <= self._limits.artifact_bytes:
-            most = self._limits.artifact_bytes
-            raise RefusedError(
-                413, "too_large", f"the model file has {piece.total} bytes; the agent takes at most {most}"
-            )
+        self.check_size(piece.total)
         if piece.first != there:
             message = f"the piece begins at byte {piece.first} and {there} bytes are there; go on from {there}"
             raise RefusedError(409, "offset", message)

@@ -19,6 +19,8 @@ def upload(client: AgentClient, sha256: str, content: bytes) -> None:
     Raises:
         DeviceError: the agent cannot be reached or does not take the file.
     """
+    if not content:
+        raise DeviceError("the model file is empty; export it again")
     path = f"{ROOT}/artifacts/{sha256}"
     received, whole = _status(client, path, len(content))
     vain = 0

@@ -40,7 +40,7 @@ class Counting(FakeDevice):
             self.most_at_once = max(self.most_at_once, self.at_once)
             self.measured.append(artifact.sha256)
         self.begun.set()
-        self.go_on.wait(30)
+        self.go_on.wait(120)
         try:
             if self.error:
                 raise self.error
@@ -145,7 +145,7 @@ def remote() -> Iterator[Callable[..., RemoteDevice]]:
     made: list[RemoteDevice] = []
 
     def make(url: str, **options: Any) -> RemoteDevice:
-        made.append(RemoteDevice(url=url, **{"unreachable_s": 5.0, "wait_s": 30.0, **options}))
+        made.append(RemoteDevice(url=url, **{"unreachable_s": 60.0, "wait_s": 120.0, **options}))
         return made[-1]
 
     yield make

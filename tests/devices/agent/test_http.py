@@ -60,7 +60,7 @@ def test_health_and_versions_need_no_token_and_all_else_does(serve: Serve) -> No
     assert http(agent, "GET", "/protocol")[1]["versions"] == [1]
     for method, path in (
         ("GET", "/metrics"), ("GET", "/v1/devices"), ("GET", "/v1/artifacts/" + "0" * 64), ("POST", "/v1/measurements"),
-        ("PUT", "/v1/artifacts/" + "0" * 64), ("POST", "/v1/predictions"), ("GET", "/nowhere"), ("GET", "//health"),
+        ("PUT", "/v1/artifacts/" + "0" * 64), ("POST", "/v1/predictions"), ("GET", "/nowhere"), ("GET", "/health/"),
         ("DELETE", f"/v1/measurements/{'0' * 64}/{'0' * 16}?client=me"), ("GET", "/health/../v1/devices"),
     ):  # fmt: skip
         for given in ({}, {"Authorization": f"Bearer {WORDS}x"}, {"Authorization": f"Basic {WORDS}"},

@@ -72,10 +72,10 @@ def test_two_clients_that_race_for_one_measurement_get_the_same(
     threads = [threading.Thread(target=lambda: made.append(remote(url).measure(artifact, settings))) for _ in range(3)]
     for thread in threads:
         thread.start()
-    counting.begun.wait(10)
+    counting.begun.wait(120)
     counting.go_on.set()
     for thread in threads:
-        thread.join(20)
+        thread.join(120)
     assert len(set(made)) == 1 and made[0].ok and len(made) == 3
     assert len(counting.measured) == 1
 
@@ -95,7 +95,7 @@ def test_clients_that_race_for_one_board_take_turns(
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(30)
+        thread.join(120)
     assert [it.error for it in made] == [None] * 20
     assert counting.most_at_once == 1
     assert len(set(counting.measured)) == 10
@@ -184,7 +184,7 @@ def test_settings_and_files_that_the_agent_does_not_take_are_rows(
     device = remote(agent.url)
     assert "allows at most 100" in str(device.measure(model(), replace(settings, timeout_s=101.0)).error)
     assert "takes 1 to 1000" in str(device.measure(model(b"x" * 1001), settings).error)
-    assert "takes 1 to 1000" in str(device.measure(model(b""), settings).error)
+    assert "is empty" in str(device.measure(model(b""), settings).error)
     assert [device.measure(model(bytes([i]) * 900), settings).error for i in range(4)] == [None] * 4
 
 

@@ -71,7 +71,7 @@ def test_turns_that_nobody_wants_any_more_are_left_out() -> None:
 
 def test_stopping_waits_for_the_present_turn_only_so_long() -> None:
     taker, go_on = TurnTaker(Limits()), threading.Event()
-    taker.add(Turn("a", lambda: go_on.wait(20), 30.0))
+    taker.add(Turn("a", lambda: go_on.wait(120), 130.0))
     taker.start()
     while taker.waiting:
         pass
