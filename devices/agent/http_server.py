@@ -194,9 +194,10 @@ class RequestHandler(http.server.BaseHTTPRequestHandler):
         except (OSError, ValueError):
             return
 
-    def log_message(self, format: str, *args: Any) -> None:  # noqa: ANN401 (as in the base class)
-        """What the base class has to say, about requests that it could not read."""
-        self.server.log(f"{self.client_address[0]} {_printable(format % args)}")
+    def log_error(self, format: str, *args: Any) -> None:  # noqa: ANN401 (as in the base class)
+        """A line about a request that could not be read, without its words: among them may be a secret."""
+        what = args[0] if args and isinstance(args[0], int) else "timed out"
+        self.server.log(f"{self.client_address[0]} request that could not be read: {what}")
 
     def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
         """Nothing: `_respond` writes the line, when the time is known."""
