@@ -104,7 +104,7 @@ def compare(name: str, url: str, artifacts: list[Artifact]) -> list[dict[str, An
                 "agent_ms": 500 * (second[0] + third[0]),
                 "difference": abs(math.log((second[0] + third[0]) / (first[0] + fourth[0]))),
                 "difference_here": abs(math.log(fourth[0] / first[0])),
-                "extra_s": (second[1] + third[1] - first[1] - fourth[1]) / 2,
+                "extra_s": min(second[1], third[1]) - min(first[1], fourth[1]),
             }
         )
     here.close()
