@@ -4,9 +4,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Annotated
-
 import typer
 from rich.console import Console
 from rich.markup import escape
@@ -42,28 +39,3 @@ def devices_check_command() -> None:
             runtime = f"{info.runtime} {info.runtime_version}"
             table.add_row(name, "no" if reason else "yes", escape(runtime), escape(reason or ""))
         Console().print(table)
-
-
-@devices_app.command(
-    "serve",
-    context_settings={"ignore_unknown_options": True, "allow_extra_args": True},
-    add_help_option=False,
-)
-def devices_serve_command(context: typer.Context) -> None:
-    """Measure on this machine's devices for other machines, until Ctrl-C; --help tells the options."""
-    with reported():
-        from devices.agent.cli import run
-
-        run(["serve", *context.args], program="nas devices")
-
-
-@devices_app.command("bundle")
-def devices_bundle_command(
-    path: Annotated[Path, typer.Argument(help="File to write, such as agent.pyz.", metavar="FILE")],
-) -> None:
-    """Write the agent as one file, to be copied to a board and run there with `python3 FILE serve`."""
-    with reported():
-        from devices.agent.bundle import write_bundle
-
-        size = write_bundle(path)
-        typer.echo(f"wrote {path} ({size / 1000:.0f} kB); on the board: python3 {path.name} check")
