@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +30,7 @@ class Predictor:
     """
 
     def __init__(self, kind: str, options: dict[str, Any]) -> None:
-        self._arguments = (kind, json.dumps(options))
+        self._command = (sys.executable, "-m", "devices.agent.opening", kind, json.dumps(options), str(os.getpid()))
         self._process: subprocess.Popen[bytes] | None = None
         # Linux ties "kill me when my parent ends" to the thread that started a process: it has to live as long.
         self._starter = ThreadPoolExecutor(max_workers=1)
@@ -42,15 +44,22 @@ class Predictor:
         artifact = {**request.artifact.to_json(), "path": str(path)}
         message = {"bytes": len(images), "artifact": artifact, "threads": request.threads, "count": request.count}
         process = self._running()
-        timer = threading.Timer(timeout_s, process.kill)
+        late = threading.Event()
+
+        def give_up() -> None:
+            late.set()
+            _kill(process)
+
+        timer = threading.Timer(timeout_s, give_up)
         timer.daemon = True
         timer.start()
         try:
             reply, logits = _exchange(process, wire.pack(message, images), request.count)
-        except (OSError, wire.WireError) as error:
-            late = not timer.is_alive()
+        except (OSError, ValueError, wire.WireError) as error:  # ValueError: its pipes were closed meanwhile
             self.close()
-            why = f"had not answered after {timeout_s:g} s" if late else f"ended or answered nonsense ({error})"
+            why = (
+                f"had not answered after {timeout_s:g} s" if late.is_set() else f"ended or answered nonsense ({error})"
+            )
             raise DeviceError(f"the process that runs the model {why}") from error
         finally:
             timer.cancel()
@@ -63,13 +72,11 @@ class Predictor:
         process, self._process = self._process, None
         if process is None:
             return
-        process.kill()
+        _kill(process)
         for stream in (process.stdin, process.stdout):
-            if stream:
-                try:
+            with suppress(OSError):  # what was still to be written is of no use to a process that is gone
+                if stream:
                     stream.close()
-                except OSError:  # what was still to be written is of no use to a process that is gone
-                    continue
         process.wait(_REAP_TIMEOUT_S)
 
     def _running(self) -> subprocess.Popen[bytes]:
@@ -81,7 +88,7 @@ class Predictor:
     def _start(self) -> subprocess.Popen[bytes]:
         try:
             return subprocess.Popen(  # noqa: S603 (our own interpreter; nothing is read by a shell)
-                (sys.executable, "-m", "devices.agent.opening", *self._arguments, str(os.getpid())),
+                self._command,
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.DEVNULL,
@@ -91,6 +98,16 @@ class Predictor:
             )
         except OSError as error:
             raise DeviceError(f"cannot start a process to run the model in: {error}") from error
+
+
+def _kill(process: subprocess.Popen[bytes]) -> None:
+    """End a process and all that it started."""
+    if process.poll() is None:
+        if hasattr(os, "killpg"):
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+        else:
+            process.kill()
 
 
 def _exchange(process: subprocess.Popen[bytes], frame: bytes, count: int) -> tuple[dict[str, Any], bytes]:

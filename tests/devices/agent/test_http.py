@@ -16,8 +16,9 @@ from typing import Any
 import pytest
 
 from devices import Artifact, DeviceError, FakeDevice, MeasureSettings
-from devices.agent.protocol import MeasureRequest
+from devices.agent.protocol import MeasureRequest, PredictRequest
 from devices.agent.server import Agent
+from devices.agent.wire import pack
 
 Serve = Callable[..., Agent]
 WORDS = "correct-horse-battery-staple"
@@ -99,6 +100,19 @@ def test_malformed_messages_are_refused(body: bytes, serve: Serve) -> None:
         assert (status, told["error"]["code"]) == (400, "malformed")
 
 
+@pytest.mark.parametrize(
+    ("change", "images", "code"),
+    [({"count": 2}, 768, "malformed"), ({}, 767, "malformed"), ({"device": "gpu"}, 768, "unknown_device"),
+     ({}, 768, "artifact_missing"), ({"count": 2**26, "artifact": {}}, 768, "malformed")],
+)  # fmt: skip
+def test_images_that_do_not_fit_are_refused(
+    change: dict[str, Any], images: int, code: str, serve: Serve, model: Callable[..., Artifact]
+) -> None:
+    message = {**PredictRequest("me", "cpu", model(), 1, 1).to_json(), **change}
+    status, told = http(serve({"cpu": FakeDevice()}), "POST", "/v1/predictions", pack(message, bytes(images)))
+    assert status in (400, 404, 409) and told["error"]["code"] == code
+
+
 def test_requests_of_no_or_too_great_length_are_refused(
     serve: Serve, model: Callable[..., Artifact], settings: MeasureSettings
 ) -> None:
@@ -133,17 +147,17 @@ def test_an_upload_that_ends_early_or_is_corrupt_is_not_taken_for_whole(serve: S
 
 
 def test_slow_clients_are_cut_off_and_others_served(serve: Serve) -> None:
-    agent = serve({"cpu": FakeDevice()}, request_s=0.3, bytes_per_s=10_000_000)
+    agent = serve({"cpu": FakeDevice()}, request_s=1.0, bytes_per_s=10_000_000)
     head = b"POST /v1/measurements HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100\r\n\r\n"
-    assert said(agent, *[bytes([byte]) for byte in head[:20]], pause_s=0.05) == b""
-    assert said(agent, head, b"x", b"x", pause_s=0.5).startswith(b"HTTP/1.1 408 ")
+    assert said(agent, *[bytes([byte]) for byte in head[:20]], pause_s=0.1) == b""
+    answer = said(agent, head, b"x", b"x", pause_s=1.0)
+    assert answer == b"" or answer.startswith(b"HTTP/1.1 408 ")
     assert http(agent, "GET", "/health")[0] == 200
 
 
 def test_too_many_connections_are_told_to_come_again(serve: Serve) -> None:
     agent = serve({"cpu": FakeDevice()}, connections=2)
     idle = [socket.create_connection(("127.0.0.1", port_of(agent))) for _ in range(2)]
-    time.sleep(0.1)
     answer = said(agent, b"GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n")
     assert answer == b"" or answer.startswith(b"HTTP/1.1 503 ")
     for connection in idle:

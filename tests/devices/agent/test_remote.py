@@ -247,4 +247,22 @@ def test_waiting_ends(serve: Serve, remote: Any, counting: Any, model: Model, se
     counting.go_on.clear()
     url = serve({"cpu": counting}).url
     failed = remote(url, wait_s=0.3).measure(model(), settings)
-    assert "wait_s" in str(failed.error) and "running" in str(failed.error)
+    assert "wait_s" in str(failed.error) and "turns before it" in str(failed.error)
+
+
+@pytest.mark.skipif(not Path("/proc/self/fd").is_dir(), reason="no /proc")
+def test_nothing_is_left_behind_by_many_measurements(
+    serve: Serve, remote: Any, model: Model, settings: MeasureSettings
+) -> None:
+    device = remote(serve({"cpu": FakeDevice()}).url)
+
+    def held() -> tuple[int, int]:
+        return len(list(Path("/proc/self/fd").iterdir())), threading.active_count()
+
+    assert device.measure(model(), settings).ok
+    until, before = time.monotonic() + 60, held()
+    for i in range(40):
+        assert device.measure(model(bytes([i])), settings).ok
+    while held() > before:  # the last connections are being closed
+        assert time.monotonic() < until
+        time.sleep(0.01)
