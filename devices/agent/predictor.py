@@ -56,19 +56,22 @@ class Predictor:
         try:
             reply, logits = _exchange(process, wire.pack(message, images), request.count)
         except (OSError, ValueError, wire.WireError) as error:  # ValueError: its pipes were closed meanwhile
-            self.close()
-            why = (
-                f"had not answered after {timeout_s:g} s" if late.is_set() else f"ended or answered nonsense ({error})"
-            )
+            self._stop()
+            late_words = f"had not answered after {timeout_s:g} s"
+            why = late_words if late.is_set() else f"ended or answered nonsense ({error})"
             raise DeviceError(f"the process that runs the model {why}") from error
         finally:
             timer.cancel()
         if "error" in reply:
             raise DeviceError(wire.get(reply, "error", str))
-        return wire.pack({"shape": reply["shape"]}, logits)
+        return wire.pack({"shape": wire.get(reply, "shape", list)}, logits)
 
     def close(self) -> None:
-        """Stop the process."""
+        """Stop the process for good."""
+        self._stop()
+        self._starter.shutdown(wait=False)
+
+    def _stop(self) -> None:
         process, self._process = self._process, None
         if process is None:
             return
@@ -77,11 +80,12 @@ class Predictor:
             with suppress(OSError):  # what was still to be written is of no use to a process that is gone
                 if stream:
                     stream.close()
-        process.wait(_REAP_TIMEOUT_S)
+        with suppress(subprocess.TimeoutExpired):  # stuck inside the kernel; nothing more can be done
+            process.wait(_REAP_TIMEOUT_S)
 
     def _running(self) -> subprocess.Popen[bytes]:
         if self._process is None or self._process.poll() is not None:
-            self.close()
+            self._stop()
             self._process = self._starter.submit(self._start).result()
         return self._process
 
