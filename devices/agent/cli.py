@@ -23,6 +23,8 @@ from devices.registry import device_names, get_device
 _BAD_INPUT = 2
 _NOT_SERVED = ("remote",)
 """An agent measures on its own board; a chain of agents would only add what can go wrong."""
+_IF_NAMED = ("fake",)
+"""Served only where it is asked for: on most boards one device is left, and nobody has to choose."""
 
 
 def main(arguments: Sequence[str] | None = None, program: str | None = None) -> None:
@@ -129,10 +131,11 @@ def _served(names: Sequence[str] | None, file: Path | None) -> dict[str, Served]
     for name in names or ():
         if name not in known:
             raise DeviceError(f"there is no device {name!r} to serve; there are {sorted(known)}")
+    chosen = names or [name for name in known if file or name not in _IF_NAMED]
     return {
         name: Served(get_device(kind, options), kind, options)
         for name, (kind, options) in known.items()
-        if not names or name in names
+        if name in chosen
     }
 
 

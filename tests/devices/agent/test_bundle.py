@@ -69,8 +69,8 @@ def agent(python: Path, bundle: Path, environment: dict[str, str], tmp_path: Pat
         if line.startswith("serving "):
             break
     assert "not served: litert_cpu: litert cannot be imported" in "".join(said)
-    assert said[-1].startswith("serving fake, onnxruntime_cpu at "), said
-    yield said[-1].split()[4].rstrip(";"), token
+    assert said[-1].startswith("serving onnxruntime_cpu at "), said
+    yield said[-1].split()[3].rstrip(";"), token
     process.send_signal(signal.SIGINT)
     assert process.stderr.read().endswith("stopped\n")
     assert process.wait(30) == 0
@@ -87,7 +87,7 @@ def test_it_measures_and_computes_as_the_runtime_here_does(
     assert found.stdout == "[]\n"
     settings = MeasureSettings(min_warmup_s=0.0, min_time_s=0.0, min_count=20, max_time_s=1.0)
     images = np.random.default_rng(0).standard_normal((3, 3, 16, 16), dtype=np.float32)
-    there = RemoteDevice(url=agent[0], device="onnxruntime_cpu", token_file=str(agent[1]))
+    there = RemoteDevice(url=agent[0], token_file=str(agent[1]))
     made = there.measure(tiny_artifacts["onnx"], settings)
     assert made.error is None
     assert len(made.latencies_s) >= 20 and made.load_s is not None
