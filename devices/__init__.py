@@ -1,5 +1,6 @@
 """Devices that model files are measured on. Needs only numpy and the runtime to be measured."""
 
+from devices.agent.remote import RemoteDevice
 from devices.artifact import Artifact, Format, Precision, Workload
 from devices.device import Device, DeviceInfo, LoadedModel
 from devices.errors import DeviceError
@@ -25,6 +26,7 @@ __all__ = [
     "Measurement",
     "OnnxRuntimeCPU",
     "Precision",
+    "RemoteDevice",
     "RuntimeModel",
     "WorkerDevice",
     "Workload",

@@ -15,6 +15,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from nas.cli.agent import add_agent_commands
 from nas.cli.devices import devices_app
 from nas.cli.errors import reported
 from nas.cli.progress import ConsoleProgress
@@ -24,6 +25,7 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_show_locals=False,
 )
+add_agent_commands(devices_app)
 app.add_typer(devices_app, name="devices")
 
 _ConfigFile = Annotated[Path, typer.Argument(help="YAML file that describes the run.", metavar="CONFIG")]

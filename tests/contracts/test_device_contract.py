@@ -22,13 +22,29 @@ from devices import (
     device_names,
     get_device,
 )
+from devices.agent.server import Agent, Served
 
 SETTINGS = MeasureSettings(min_warmup_s=0.0, min_time_s=0.01, min_count=7, max_time_s=1.0, timeout_s=30.0)
 
 
 @pytest.fixture(scope="module", params=device_names())
-def device(request: pytest.FixtureRequest) -> Iterator[Device]:
-    made = get_device(request.param)
+def asked(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[tuple[str, dict[str, str]]]:
+    """A device's name and what it has to be told: a remote one is reached over a real connection."""
+    if request.param != "remote":
+        yield request.param, {}
+        return
+    served = Served(get_device("onnxruntime_cpu"), "onnxruntime_cpu", {})
+    agent = Agent({"board": served}, tmp_path_factory.mktemp("agent"))
+    agent.start()
+    yield request.param, {"url": agent.url}
+    agent.stop()
+
+
+@pytest.fixture(scope="module")
+def device(asked: tuple[str, dict[str, str]]) -> Iterator[Device]:
+    made = get_device(*asked)
     if reason := made.unavailable_reason():
         pytest.skip(reason)
     yield made
@@ -46,12 +62,12 @@ def test_is_a_device(device: Device) -> None:
     assert device.formats
 
 
-def test_identity_is_the_same_in_every_process(device: Device) -> None:
+def test_identity_is_the_same_in_every_process(device: Device, asked: tuple[str, dict[str, str]]) -> None:
     info = device.info()
-    assert info == device.info() == get_device(device.name).info()
+    assert info == device.info() == get_device(*asked).info()
     assert info.name == device.name
     assert info.to_json()["key"] == info.key
-    script = f"from devices import get_device; print(get_device({device.name!r}).info().key)"
+    script = f"from devices import get_device; print(get_device(*{asked!r}).info().key)"
     told = subprocess.run([sys.executable, "-c", script], check=True, capture_output=True, text=True)
     assert told.stdout.strip() == info.key
 
