@@ -1,6 +1,7 @@
 """Devices that model files are measured on. Needs only numpy and the runtime to be measured."""
 
 from devices.artifact import Artifact, Format, Precision, Workload
+from devices.boards import BOARDS, Board, get_board
 from devices.device import Device, DeviceInfo, LoadedModel
 from devices.errors import DeviceError
 from devices.fake import FakeDevice
@@ -12,8 +13,10 @@ from devices.runtime_model import RuntimeModel
 from devices.worker_device import WorkerDevice
 
 __all__ = [
+    "BOARDS",
     "MOST_THREADS",
     "Artifact",
+    "Board",
     "Device",
     "DeviceError",
     "DeviceInfo",
@@ -30,6 +33,7 @@ __all__ = [
     "Workload",
     "describe_device",
     "device_names",
+    "get_board",
     "get_device",
     "register_device",
 ]
