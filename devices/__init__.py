@@ -5,6 +5,7 @@ from devices.boards import BOARDS, Board, get_board
 from devices.device import Device, DeviceInfo, LoadedModel
 from devices.errors import DeviceError
 from devices.fake import FakeDevice
+from devices.litert_arena import TensorArena, tensor_arena
 from devices.litert_cpu import LiteRTCPU
 from devices.measurement import MOST_THREADS, Measurement, MeasureSettings
 from devices.onnxruntime_cpu import OnnxRuntimeCPU
@@ -29,6 +30,7 @@ __all__ = [
     "OnnxRuntimeCPU",
     "Precision",
     "RuntimeModel",
+    "TensorArena",
     "WorkerDevice",
     "Workload",
     "describe_device",
@@ -36,4 +38,5 @@ __all__ = [
     "get_board",
     "get_device",
     "register_device",
+    "tensor_arena",
 ]

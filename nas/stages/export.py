@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from devices import Artifact, DeviceError, get_device
+from nas.boards import board_row, describe_shortage
 from nas.candidate import Candidate
 from nas.errors import NasError
 from nas.files import copy_file, read_json, reading, write_json
@@ -103,6 +104,7 @@ def _export(context: Context, name: str, row: Row, files: ModelFiles) -> None:
             **_counts(network),
             "files": _files(folder, artifacts),
             "accuracy": {a.path.name: _accuracy(context, _moved(a, folder)) for a in artifacts.values()},
+            **_boards(context, network, _moved(artifacts["tflite", "int8"], folder)),
             "latency": {target.name: _latency(context, target, row, artifacts) for target in context.targets},
             "data_split_sha256": _digest(context.path("split.json")),
             "versions": _versions(),
@@ -131,6 +133,15 @@ def _counts(network: Network) -> Row:
             "int8": peak_activation_bytes(network, 8),
         },
     }
+
+
+def _boards(context: Context, network: Network, artifact: Artifact) -> Row:
+    """What the network takes of every board of the config; nothing where there are none."""
+    rows = {board.name: board_row(board, network, artifact) for board in context.config.boards}
+    for name, row in rows.items():
+        if shortage := describe_shortage(name, row, artifact.path):
+            context.progress.warn(shortage)
+    return {"boards": rows} if rows else {}
 
 
 def _files(folder: Path, artifacts: Artifacts) -> Row:
