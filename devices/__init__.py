@@ -1,5 +1,6 @@
 """Devices that model files are measured on. Needs only numpy and the runtime to be measured."""
 
+from devices.android import AndroidDevice
 from devices.artifact import Artifact, Format, Precision, Workload
 from devices.boards import BOARDS, Board, get_board
 from devices.device import Device, DeviceInfo, LoadedModel
@@ -16,6 +17,7 @@ from devices.worker_device import WorkerDevice
 __all__ = [
     "BOARDS",
     "MOST_THREADS",
+    "AndroidDevice",
     "Artifact",
     "Board",
     "Device",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -62,13 +63,13 @@ def tensor_arena(content: bytes) -> TensorArena:
     return TensorArena(_covered(spans.values()), _covered(inside))
 
 
-def _spans(interpreter: object, content: bytes) -> Iterator[tuple[int, tuple[int, int]]]:
+def _spans(interpreter: Any, content: bytes) -> Iterator[tuple[int, tuple[int, int]]]:  # noqa: ANN401
     """First and last address of every tensor that does not lie in the file, by the tensor's index."""
     file = np.frombuffer(content, np.uint8)
     start = file.ctypes.data
-    for tensor in interpreter.get_tensor_details():  # type: ignore[attr-defined] (of a runtime without types)
+    for tensor in interpreter.get_tensor_details():
         try:
-            view = interpreter.tensor(tensor["index"])()  # type: ignore[attr-defined]
+            view = interpreter.tensor(tensor["index"])()
         except ValueError:  # a tensor that no operator uses has no memory
             continue
         address = view.ctypes.data
@@ -77,7 +78,7 @@ def _spans(interpreter: object, content: bytes) -> Iterator[tuple[int, tuple[int
 
 
 def _covered(spans: Iterable[tuple[int, int]]) -> int:
-    """Bytes from the first to the last address, block by block: tensors that keep a state lie in a block of their own."""
+    """Bytes from the first to the last address, block by block: tensors that keep a state lie in their own."""
     total, end = 0, None
     for first, last in sorted(spans):
         if end is None or first > end + _ALIGNMENT_BYTES:

@@ -15,8 +15,8 @@ def board_row(board: Board, network: Network, artifact: Artifact) -> dict[str, A
     """What a network takes of a board's budget, by two counts.
 
     *Planned* is what the search's limits go by: INT8 weights with int32 biases, and the largest set of int8 tensors
-    that are alive together, node by node. A runtime made for microcontrollers that pads and activates in place comes near
-    it. *File* is what the TFLite file takes as it is: its bytes, and the arena that LiteRT lays out for it without
+    that are alive together, node by node. A runtime made for microcontrollers that pads and activates in place comes
+    near it. *File* is what the TFLite file takes as it is: its bytes, and the arena that LiteRT lays out for it without
     XNNPACK, where padded copies and activations that are spelt out are tensors of their own.
 
     Args:
