@@ -32,7 +32,9 @@ for word in "$@"; do printf '[%s]' "$word" >> "$here/log"; done; echo >> "$here/
 if [ -f "$here/lost" ]; then echo "adb: device '28161FDH2000XX' not found" >&2; exit 1; fi
 onto() {{ printf '%s' "$1" | sed "s#/data/local/tmp#$here/phone/data/local/tmp#g; s#/sys/#$here/phone/sys/#g"; }}
 if [ "$1" = push ]; then
-    if [ -f "$here/full" ]; then echo "adb: error: failed to copy '$2' to '$3': remote write failed: No space left on device" >&2; exit 1; fi
+    if [ -f "$here/full" ]; then
+        echo "adb: error: failed to copy '$2' to '$3': remote write failed: No space left on device" >&2; exit 1
+    fi
     if [ -f "$here/torn" ]; then head -c 10 "$2" > "$(onto "$3")"; else cp "$2" "$(onto "$3")"; fi
     echo "$2: 1 file pushed, 0 skipped."
     exit 0
@@ -72,7 +74,7 @@ INFO: Running benchmark for at least 50 iterations and at least 1 seconds but te
 INFO: count=25 first=187533 curr=140990 min=140071 max=195121 avg=145528 std=13583 p5=140545 median=141253 p95=187533
 
 INFO: Inference timings in us: Init: 92318, First inference: 235158, Warmup (avg): 211669, Inference (avg): 145528
-INFO: Note: as the benchmark tool itself affects memory footprint, the following is only APPROXIMATE to the actual memory footprint of the model at runtime. Take the information at your discretion.
+INFO: Note: as the benchmark tool itself affects memory footprint, the following is only APPROXIMATE.
 INFO: Memory footprint delta from the start of the tool (MB): init=54.2852 overall=73.4102
 """
 OLD = """Initialized session in 3.501ms.
@@ -107,7 +109,10 @@ class Phone:
 
     def program(self, output: str, code: int = 0, extra: str = "") -> None:
         """Have the benchmark program write this; it first looks whether the model is there."""
-        script = '#!/bin/sh\necho "$@" >> "$HERE/arguments"\nfor a; do case $a in --graph=*) test -s "${a#--graph=}" || exit 9;; esac; done\n'
+        script = (
+            '#!/bin/sh\necho "$@" >> "$HERE/arguments"\n'
+            'for a; do case $a in --graph=*) test -s "${a#--graph=}" || exit 9;; esac; done\n'
+        )
         text = f"{script}{extra}\ncat <<'END'\n{output}END\nexit {code}\n"
         Path(self.benchmark_model).write_text(text)
 
@@ -225,7 +230,7 @@ def test_arguments_arrive_as_they_are(phone: Phone) -> None:
         ("28161FDH2000XX  offline transport_id:2\n", "adb reconnect offline"),
         ("28161FDH2000XX  recovery usb:1-1\n", "is in state 'recovery'"),
         (
-            "28161FDH2000XX  no permissions (user in plugdev group; are your udev rules wrong?); see [http://x] usb:1-1\n",
+            "28161FDH2000XX  no permissions (user in plugdev group; are your udev rules wrong?); see [http://x]\n",
             "udev rules",
         ),
         (
@@ -303,7 +308,7 @@ def test_copy_that_fails_is_a_row(phone: Phone, artifact: Artifact, fault: str, 
         ),
         ("Segmentation fault\n", 139, "a fault inside the runtime"),
         ("Killed\n", 137, "out of memory"),
-        (NEW[:900], 0, "gave no timings"),
+        (NEW[: NEW.index("5528\n")], 0, "gave no timings"),
         ("", 0, "its last words: nothing"),
         (NEW.replace("median=141253", "median=0"), 0, "which is no time"),
     ],
