@@ -10,8 +10,10 @@ from devices.litert_arena import TensorArena, tensor_arena
 from devices.litert_cpu import LiteRTCPU
 from devices.measurement import MOST_THREADS, Measurement, MeasureSettings
 from devices.onnxruntime_cpu import OnnxRuntimeCPU
+from devices.onnxruntime_tensorrt import OnnxRuntimeTensorRT
 from devices.registry import describe_device, device_names, get_device, register_device
 from devices.runtime_model import RuntimeModel
+from devices.tensorrt import TensorRTDevice
 from devices.worker_device import WorkerDevice
 
 __all__ = [
@@ -30,9 +32,11 @@ __all__ = [
     "MeasureSettings",
     "Measurement",
     "OnnxRuntimeCPU",
+    "OnnxRuntimeTensorRT",
     "Precision",
     "RuntimeModel",
     "TensorArena",
+    "TensorRTDevice",
     "WorkerDevice",
     "Workload",
     "describe_device",
