@@ -11,6 +11,7 @@ from devices.litert_cpu import LiteRTCPU
 from devices.measurement import MOST_THREADS, Measurement, MeasureSettings
 from devices.onnxruntime_cpu import OnnxRuntimeCPU
 from devices.onnxruntime_tensorrt import OnnxRuntimeTensorRT
+from devices.openvino_cpu import OpenVinoCPU
 from devices.registry import describe_device, device_names, get_device, register_device
 from devices.runtime_model import RuntimeModel
 from devices.tensorrt import TensorRTDevice
@@ -33,6 +34,7 @@ __all__ = [
     "Measurement",
     "OnnxRuntimeCPU",
     "OnnxRuntimeTensorRT",
+    "OpenVinoCPU",
     "Precision",
     "RuntimeModel",
     "TensorArena",
