@@ -19,8 +19,8 @@ _VERSION = re.compile(r"TensorRT\.trtexec \[TensorRT v(\d+)\]")
 _LOADED = re.compile(r"Engine (?:deserialized|loaded) in ([0-9.]+(?:e[+-]?[0-9]+)?) sec")
 _MILLI = 1e-3
 _SYMMETRIC = (
-    "TensorRT takes INT8 files whose zero points are all 0; ours have uint8 activations, for processors: set the "
-    "target's precision to float32, with the option fp16 if it shall be quick"
+    "TensorRT takes INT8 files only if their zero points are all 0: set the precision to int8_symmetric, or to "
+    "float32 with the option fp16"
 )
 
 
@@ -50,7 +50,7 @@ def build_arguments(program: str, artifact: Artifact, engine: Path, *, fp16: boo
         engine: where the engine is written to.
         fp16: whether layers may be computed in half precision.
     """
-    flags = [flag for flag, wanted in (("--int8", artifact.precision == "int8"), ("--fp16", fp16)) if wanted]
+    flags = [flag for flag, wanted in (("--int8", artifact.precision != "float32"), ("--fp16", fp16)) if wanted]
     quick = ["--iterations=1", "--duration=0", "--warmUp=0"]
     return [program, f"--onnx={artifact.path.absolute()}", f"--saveEngine={engine}", *flags, *quick]
 

@@ -285,7 +285,7 @@ class Config(Section):
     @model_validator(mode="after")
     def _boards_are_counted_right(self) -> Config:
         for target in self.targets:
-            if self.boards and target.precision != "int8":
+            if self.boards and target.precision == "float32":
                 raise ValueError(
                     f"target {target.name!r} is {target.precision} and boards are counted at int8; give it precision "
                     "int8, or leave boards out"
@@ -336,7 +336,7 @@ class Config(Section):
     @property
     def deployed_bits(self) -> int:
         """Bits of weights and activations that flash and memory are counted with: those of the widest target."""
-        return max(8 if target.precision == "int8" else 32 for target in self.targets)
+        return max(32 if target.precision == "float32" else 8 for target in self.targets)
 
     @property
     def train_settings(self) -> TrainSettings:

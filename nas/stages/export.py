@@ -15,7 +15,7 @@ from nas.files import copy_file, read_json, reading, write_json
 from nas.stages.confirm import spread
 from nas.stages.context import Context
 from nas.stages.judge import RUNTIMES, file_accuracy
-from nas.stages.models import ALL_VARIANTS, WEIGHTS, Artifacts, ModelFiles
+from nas.stages.models import WEIGHTS, Artifacts, ModelFiles
 from nas.stages.targets import Target
 from search_spaces import Network, macs, parameters, peak_activation_bytes
 
@@ -39,7 +39,7 @@ def run(context: Context) -> None:
         members = sorted(map(Candidate.from_json, rows.values()), key=lambda member: member.value(first))
     members = spread(members, context.config.export.count)
     names = [f"{position:02d}-{member.arch.key[:8]}" for position, member in enumerate(members, 1)]
-    files = context.model_files("confirm", ALL_VARIANTS, with_weights=True)
+    files = context.model_files("confirm", context.shipped_variants, with_weights=True)
     context.progress.start("export", len(members), "network")
     for name, member in zip(names, members, strict=True):
         if not _is_exported(context.path("export", name), rows[member.arch.key]):

@@ -9,6 +9,7 @@ from devices import Artifact, Device, DeviceError, Format, Measurement, MeasureS
 from nas.candidate import latency_metric
 from nas.config import Config, TargetSection
 from nas.errors import NasError
+from nas.export import FILE_NAMES
 from nas.ledger import Ledger, measure_once
 
 
@@ -68,6 +69,11 @@ def _make_target(config: Config, section: TargetSection) -> Target:
     if chosen not in device.formats:
         allowed = ", ".join(device.formats)
         raise NasError(f"target {section.name!r}: {section.device!r} runs no {chosen!r} files; allowed: {allowed}")
+    if (chosen, section.precision) not in FILE_NAMES:
+        written = ", ".join(precision for kind, precision in FILE_NAMES if kind == chosen)
+        raise NasError(
+            f"target {section.name!r}: no {chosen} files are written in {section.precision}; allowed: {written}"
+        )
     measure = config.measure
     settings = measure if section.threads is None else replace(measure, threads=section.threads)
     return Target(section.name, device, chosen, section.precision, settings)

@@ -135,7 +135,7 @@ def test_file_that_tensorrt_does_not_take_is_a_row_that_says_why(board: Board, a
     (board.folder / "build_fails").write_text(FAILED)
     told = failure(board.device().measure(artifact, SETTINGS))
     assert "could not build an engine of tiny.onnx" in told and "[E] [TRT] ModelImporter.cpp:775" in told
-    assert "precision to float32" in told
+    assert "set the precision to int8_symmetric" in told
     assert not list((board.folder / "engines").iterdir())
 
 
