@@ -12,7 +12,8 @@ from typing import Any, Literal, TypeAlias, get_args
 from devices.errors import DeviceError
 
 Format: TypeAlias = Literal["onnx", "tflite"]
-Precision: TypeAlias = Literal["float32", "int8"]
+Precision: TypeAlias = Literal["float32", "int8", "int8_symmetric"]
+"""``int8_symmetric`` is INT8 without zero points, which is all that TensorRT computes with."""
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 

@@ -24,7 +24,7 @@ class DeviceInfo:
 
     Attributes:
         name: the registered name.
-        kind: real hardware, or a model of it.
+        kind: what computes: this machine's processor, its GPU, a phone, or a model of one.
         runtime: name of the software that runs the model file.
         runtime_version: its version, ``"missing"`` if it is not installed.
         cpu: the processor's model name.
@@ -35,7 +35,7 @@ class DeviceInfo:
     """
 
     name: str
-    kind: Literal["cpu", "simulated"]
+    kind: Literal["cpu", "gpu", "phone", "simulated"]
     runtime: str
     runtime_version: str
     cpu: str

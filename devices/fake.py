@@ -123,7 +123,7 @@ class FakeDevice:
             raise DeviceError(
                 f"the fake device needs the counted cost of {artifact.path}; give Artifact.from_file a workload"
             )
-        small = artifact.precision == "int8"
+        small = artifact.precision != "float32"
         element_bytes = 1 if small else 4
         macs_per_s = self._macs_per_s * settings.threads * (self._int8_speedup if small else 1.0)
         moved_bytes = element_bytes * (work.parameters + settings.batch * work.activation_elements)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from types import ModuleType
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 import numpy as np
@@ -34,7 +35,7 @@ class LiteRTCPU(WorkerDevice):
 
     def runtime_version(self) -> str:
         """Import the runtime and tell its name and version."""
-        return _runtime()[1]
+        return load_runtime()[1]
 
     def open(self, artifact: Artifact, threads: int = 1) -> LoadedModel:
         """Load a model file in this process, as every ``WorkerDevice`` does, without a greeting on the screen."""
@@ -47,7 +48,7 @@ class LiteRTCPU(WorkerDevice):
         Raises:
             DeviceError: not one image of this shape in; other malformed files raise LiteRT's own errors.
         """
-        interpreter = _runtime()[0](model_content=content, num_threads=threads)
+        interpreter = load_runtime()[0].Interpreter(model_content=content, num_threads=threads)
         interpreter.allocate_tensors()
         return _LiteRTModel(interpreter, input_shape)
 
@@ -81,17 +82,23 @@ class _LiteRTModel(RuntimeModel):
         self._interpreter.set_tensor(self._input["index"], _quantised(channels_last, self._input))
 
 
-def _runtime() -> tuple[Any, str]:
-    """The interpreter's class, and the runtime's name and version."""
+def load_runtime() -> tuple[ModuleType, str]:
+    """The module that holds the interpreter, and the runtime's name and version.
+
+    ``tflite-runtime`` is taken where ``ai-edge-litert`` is not installed: the same API under its older name.
+
+    Raises:
+        ImportError: neither is installed, or what is installed is broken.
+    """
     try:
         import ai_edge_litert  # noqa: PLC0415 (only where it is measured)
-        from ai_edge_litert.interpreter import Interpreter  # noqa: PLC0415
+        from ai_edge_litert import interpreter  # noqa: PLC0415
     except ModuleNotFoundError:
         import tflite_runtime  # noqa: PLC0415
-        from tflite_runtime.interpreter import Interpreter  # noqa: PLC0415
+        from tflite_runtime import interpreter  # noqa: PLC0415
 
-        return Interpreter, f"tflite-runtime {tflite_runtime.__version__}"
-    return Interpreter, f"ai-edge-litert {ai_edge_litert.__version__}"
+        return interpreter, f"tflite-runtime {tflite_runtime.__version__}"
+    return interpreter, f"ai-edge-litert {ai_edge_litert.__version__}"
 
 
 def _quantised(values: FloatArray, tensor: Mapping[str, Any]) -> NDArray[Any]:

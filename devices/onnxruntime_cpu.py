@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
@@ -44,6 +44,14 @@ class OnnxRuntimeCPU(WorkerDevice):
         """
         import onnxruntime  # noqa: PLC0415
 
+        options = self.session_options(threads)
+        session = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
+        return OnnxRuntimeModel(session, input_shape)
+
+    def session_options(self, threads: int) -> Any:  # noqa: ANN401 (onnxruntime has no types)
+        """How a file is run, wherever it is run."""
+        import onnxruntime  # noqa: PLC0415
+
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads
         options.inter_op_num_threads = threads
@@ -51,11 +59,20 @@ class OnnxRuntimeCPU(WorkerDevice):
         options.log_severity_level = _ERRORS_ONLY
         # Threads that spin between inferences take cores away from whatever else is measured or runs.
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-        session = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
-        return _OnnxRuntimeModel(session, input_shape)
+        return options
 
 
-class _OnnxRuntimeModel(RuntimeModel):
+class OnnxRuntimeModel(RuntimeModel):
+    """An ONNX file in a session of ONNX Runtime.
+
+    Args:
+        session: with the file loaded.
+        input_shape: ``(channels, height, width)`` of the image.
+
+    Raises:
+        DeviceError: not one image of this shape in.
+    """
+
     def __init__(self, session: InferenceSession, input_shape: tuple[int, int, int]) -> None:
         super().__init__(input_shape)
         inputs, outputs = session.get_inputs(), session.get_outputs()
@@ -74,6 +91,7 @@ class _OnnxRuntimeModel(RuntimeModel):
         self._input, self._output = inputs[0].name, outputs[0].name
 
     def bind(self, image: FloatArray) -> Callable[[], object]:
+        """Lay one image ready; every call of the result is one inference on it."""
         import onnxruntime  # noqa: PLC0415
 
         binding = self._session.io_binding()
@@ -83,6 +101,7 @@ class _OnnxRuntimeModel(RuntimeModel):
         return lambda: session.run_with_iobinding(binding)
 
     def close(self) -> None:
+        """Free the session."""
         self._session = None
 
     def _infer(self, image: FloatArray) -> FloatArray:

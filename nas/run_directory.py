@@ -49,9 +49,9 @@ _RESULTS = {
 
 _DECIDES = {
     "train": ("seed", "threads", "space", "data", "split", "train"),
-    "profile": ("targets", "measure", "profile", "ledger"),
+    "profile": ("targets", "devices", "measure", "profile", "ledger"),
     "fit": ("predictor",),
-    "search": ("search", "objectives", "limits"),
+    "search": ("search", "objectives", "limits", "boards"),
     "confirm": ("confirm",),
     "export": ("export",),
 }

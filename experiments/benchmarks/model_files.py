@@ -21,7 +21,7 @@ from ai_edge_litert.interpreter import Interpreter
 from common import Claim, arguments, write_results
 from numpy.typing import NDArray
 
-from nas.export import FILE_NAMES, write_onnx, write_onnx_int8, write_tflite, write_tflite_int8
+from nas.export import write_onnx, write_onnx_int8, write_tflite, write_tflite_int8
 from search_spaces import Network, get_space, macs, parameters
 from supernet import StandaloneNetwork
 
@@ -44,7 +44,7 @@ def main() -> None:
     cases = make_cases(8 if options.quick else ARCHITECTURES)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        rows = [writer_row(file, cases, folder, 3 if options.quick else 9) for file in FILE_NAMES.values()]
+        rows = [writer_row(file, cases, folder, 3 if options.quick else 9) for file in WRITERS]
         rows += [stock_onnx_row(cases[:2], folder), stock_tflite_row()]
         differences = {file: largest_difference(file, cases, folder) for file in ("model.onnx", "model.tflite")}
     print_table(rows)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,8 @@ from latency_predictors import PredictorError
 from nas.config.booleans import told_as_text
 from nas.config.errors import explain
 from nas.config.sections import Config
+from nas.config.user_devices import with_user_devices
+from nas.config.yaml_text import parse_value, parse_yaml
 from nas.errors import NasError
 from search_spaces import SpaceError
 from supernet import SupernetError
@@ -60,6 +62,7 @@ def make_config(values: Mapping[str, Any], origin: str = "config") -> Config:
     Raises:
         NasError: the values do not describe a run; the message names every key at fault.
     """
+    values = with_user_devices(values)
     try:
         return Config.model_validate(told_as_text(dict(values), Config))
     except ValidationError as error:
@@ -71,43 +74,6 @@ def make_config(values: Mapping[str, Any], origin: str = "config") -> Config:
 def dump_yaml(config: Config) -> str:
     """The config as YAML text, defaults filled in; ``load_config`` reads it back to an equal config."""
     return yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False)
-
-
-def parse_yaml(text: str, origin: str) -> dict[str, Any]:
-    """Parse YAML text that must be a mapping; a key given twice is refused.
-
-    Raises:
-        NasError: no YAML, or no mapping.
-    """
-    values = _parse(text, origin)
-    if not isinstance(values, dict):
-        raise NasError(f"{origin} holds {type(values).__name__}; it must hold sections such as 'space:' and 'data:'")
-    return values
-
-
-def _parse(text: str, origin: str) -> Any:  # noqa: ANN401 (any YAML value)
-    try:
-        return yaml.load(text, _UniqueKeyLoader)  # noqa: S506 (a SafeLoader that also refuses repeated keys)
-    except (yaml.YAMLError, AttributeError, TypeError, ValueError, RecursionError) as error:
-        # PyYAML passes on what its conversions raise: a date that does not exist, `!!float abc`, nesting without end.
-        raise NasError(f"{origin} is not valid YAML: {error}") from error
-
-
-class _UniqueKeyLoader(yaml.SafeLoader):
-    """YAML's safe loader; a key that is given twice in one mapping is an error, not the last one's win."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        seen = set()
-        for key_node, _ in node.value:
-            if key_node.tag == "tag:yaml.org,2002:merge":
-                told = "merging with '<<' is not supported; write the keys out"
-                raise yaml.constructor.ConstructorError(None, None, told, key_node.start_mark)
-            key = self.construct_object(key_node, deep=True)
-            if isinstance(key, Hashable):  # the parent refuses what is not
-                if key in seen:
-                    raise yaml.constructor.ConstructorError(None, None, f"key {key!r} is given twice", node.start_mark)
-                seen.add(key)
-        return super().construct_mapping(node, deep)
 
 
 def _override(values: dict[str, Any], override: str) -> None:
@@ -126,7 +92,7 @@ def _override(values: dict[str, Any], override: str) -> None:
             here = here[part]
         else:
             raise NasError(f"--set {override!r}: {part!r} lies inside a plain value; give the path of a key")
-    value = _parse(text, f"--set {override!r}: the value")
+    value = parse_value(text, f"--set {override!r}: the value")
     if isinstance(here, list):
         here[_position(here, last, override)] = value
     elif isinstance(here, dict):

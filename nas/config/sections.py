@@ -4,12 +4,24 @@ from __future__ import annotations
 
 import os
 import re
-from dataclasses import replace
+from dataclasses import asdict, replace
 from typing import Annotated, Any, Literal, get_args
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
-from devices import MOST_THREADS, Format, MeasureSettings, Precision, device_names
+from devices import (
+    BOARDS,
+    MOST_THREADS,
+    Board,
+    Device,
+    DeviceError,
+    Format,
+    MeasureSettings,
+    Precision,
+    device_names,
+    get_board,
+    get_device,
+)
 from latency_predictors import MINIMUM_CHECKED, predictor_names
 from nas.candidate import ACCURACY, latency_metric, metric_names
 from nas.config.errors import nearest
@@ -31,6 +43,19 @@ def _file_name(value: str) -> str:
 
 def _usable_cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _whole_board(given: Any) -> Any:  # noqa: ANN401 (whatever the file holds)
+    """A board with its budgets, where it was given by a name that is known."""
+    if isinstance(given, str):
+        return asdict(get_board(given))
+    if isinstance(given, dict) and given.get("name") in BOARDS:
+        return {**asdict(BOARDS[given["name"]]), **given}
+    return given
+
+
+def _is_size(value: Any) -> bool:  # noqa: ANN401
+    return isinstance(value, int) and not isinstance(value, bool)
 
 
 class Section(BaseModel):
@@ -70,9 +95,10 @@ class TargetSection(Section):
 
     Attributes:
         name: the target's name in metrics (``latency_s.<name>``), reports and folders.
-        device: one of `nas devices list`.
+        device: one of `nas devices list`, or a name that ``devices`` or a ``devices.yaml`` defines.
         format: model file the device runs; its first one if left out.
         threads: inference threads; those of ``measure`` if left out.
+        options: settings of the device; they go before those of its definition.
     """
 
     name: Annotated[str, AfterValidator(_file_name)]
@@ -82,10 +108,30 @@ class TargetSection(Section):
     threads: int | None = Field(None, ge=1, le=MOST_THREADS)
     options: dict[str, Any] = Field(default_factory=dict)
 
+
+class DeviceSection(Section):
+    """A device of the user's own: a backend with its options, under a name that targets can use.
+
+    Attributes:
+        name: the device's name.
+        backend: one of `nas devices list`.
+        options: settings of the backend.
+    """
+
+    name: Annotated[str, AfterValidator(_file_name)]
+    backend: str
+    options: dict[str, Any] = Field(default_factory=dict)
+
     @model_validator(mode="after")
-    def _device_exists(self) -> TargetSection:
-        if self.device not in device_names():
-            raise ValueError(f"there is no device {self.device!r}{nearest(self.device, device_names())}")
+    def _can_be_made(self) -> DeviceSection:
+        if self.backend not in device_names():
+            raise ValueError(f"there is no backend {self.backend!r}{nearest(self.backend, device_names())}")
+        if self.name in device_names():
+            raise ValueError(f"{self.name!r} is a device already; choose another name")
+        try:
+            get_device(self.backend, self.options)
+        except DeviceError as error:
+            raise ValueError(f"device {self.name!r}: {error}") from error
         return self
 
 
@@ -170,6 +216,10 @@ class Config(Section):
         threads: threads of training and evaluation; as many as there are cores to use if left out.
         workers: processes that train together through Ray Train, on this machine or a cluster; each has its share of
             ``threads``, or a GPU. 1 trains in this process, without Ray.
+        devices: devices of the user's own that targets name; or the path of a file that defines them. Where neither is
+            given, ``devices.yaml`` in the working directory or in ``~/.config/hwnas`` defines them.
+        boards: microcontrollers that every network must fit on: names of `nas devices list`, or budgets of one's own.
+            Each adds its limits on ``flash_bytes`` and ``peak_activation_bytes``.
         objectives: what to improve; accuracy and the latency on every target if left out.
         limits: what every network of the front must meet.
         ledger: SQLAlchemy URL of the database of measurements, to share one between runs; the run's own SQLite file if
@@ -184,6 +234,8 @@ class Config(Section):
     split: SplitSection = SplitSection()
     train: TrainSettings = TrainSettings()
     targets: tuple[TargetSection, ...] = Field(min_length=1)
+    devices: tuple[DeviceSection, ...] = ()
+    boards: tuple[Board, ...] = ()
     measure: MeasureSettings = MeasureSettings()
     profile: ProfileSection = ProfileSection()
     predictor: PredictorSection = PredictorSection()
@@ -212,6 +264,46 @@ class Config(Section):
             latencies = [{"metric": latency_metric(str(name)), "direction": "minimize"} for name in names]
             return given | {"objectives": [{"metric": ACCURACY, "direction": "maximize"}, *latencies]}
         return given
+
+    @model_validator(mode="before")
+    @classmethod
+    def _limits_of_boards(cls, given: Any) -> Any:  # noqa: ANN401 (whatever the file holds)
+        if not isinstance(given, dict) or not isinstance(given.get("boards"), list | tuple):
+            return given
+        boards = [_whole_board(board) for board in given["boards"]]
+        limits = list(given["limits"]) if isinstance(given.get("limits"), list | tuple) else []
+        known = [limit for limit in limits if isinstance(limit, dict)]
+        for metric, budget in (("flash_bytes", "flash_bytes"), ("peak_activation_bytes", "sram_bytes")):
+            sizes = [board[budget] for board in boards if isinstance(board, dict) and _is_size(board.get(budget))]
+            if sizes and not any(
+                limit.get("metric") == metric and limit.get("at_most") == min(sizes) for limit in known
+            ):
+                limits.append({"metric": metric, "at_most": min(sizes)})
+        return given | {"boards": boards, "limits": limits}
+
+    @model_validator(mode="after")
+    def _devices_exist(self) -> Config:
+        own = [device.name for device in self.devices]
+        for name in own:
+            if own.count(name) > 1:
+                raise ValueError(f"two devices are named {name!r}; give each its own name")
+        for target in self.targets:
+            if target.device not in (allowed := [*device_names(), *own]):
+                raise ValueError(
+                    f"target {target.name!r}: there is no device {target.device!r}{nearest(target.device, allowed)}. "
+                    "A devices.yaml can define others (`nas devices list` tells where it is looked for)"
+                )
+        return self
+
+    @model_validator(mode="after")
+    def _boards_are_counted_right(self) -> Config:
+        for target in self.targets:
+            if self.boards and target.precision == "float32":
+                raise ValueError(
+                    f"target {target.name!r} is {target.precision} and boards are counted at int8; give it precision "
+                    "int8, or leave boards out"
+                )
+        return self
 
     @model_validator(mode="after")
     def _consistent(self) -> Config:
@@ -250,10 +342,21 @@ class Config(Section):
         """The search space of this run."""
         return get_space(self.space.name, self.space.options)
 
+    def make_device(self, target: TargetSection) -> Device:
+        """The device of a target.
+
+        Raises:
+            DeviceError: options that it does not have or cannot use.
+        """
+        own = next((device for device in self.devices if device.name == target.device), None)
+        if own is None:
+            return get_device(target.device, target.options)
+        return get_device(own.backend, {**own.options, **target.options})
+
     @property
     def deployed_bits(self) -> int:
         """Bits of weights and activations that flash and memory are counted with: those of the widest target."""
-        return max(8 if target.precision == "int8" else 32 for target in self.targets)
+        return max(32 if target.precision == "float32" else 8 for target in self.targets)
 
     @property
     def train_settings(self) -> TrainSettings:

@@ -1,6 +1,6 @@
 """Model files written directly from a network and its deployed weights: ONNX and TFLite, float32 and INT8."""
 
-from nas.export.artifacts import FILE_NAMES, export_artifacts, known_ranges, workload
+from nas.export.artifacts import FILE_NAMES, STANDARD_VARIANTS, export_artifacts, known_ranges, workload
 from nas.export.errors import ExportError
 from nas.export.onnx_int8 import write_onnx_int8
 from nas.export.onnx_writer import write_onnx
@@ -11,6 +11,7 @@ from nas.export.weights import Weights
 
 __all__ = [
     "FILE_NAMES",
+    "STANDARD_VARIANTS",
     "ExportError",
     "KnownRanges",
     "Weights",

@@ -25,10 +25,14 @@ Variant: TypeAlias = tuple[Format, Precision]
 FILE_NAMES: dict[Variant, str] = {
     ("onnx", "float32"): "model.onnx",
     ("onnx", "int8"): "model.int8.onnx",
+    ("onnx", "int8_symmetric"): "model.int8_symmetric.onnx",
     ("tflite", "float32"): "model.tflite",
     ("tflite", "int8"): "model.int8.tflite",
 }
 """Name of the file of every variant that can be written."""
+
+STANDARD_VARIANTS: tuple[Variant, ...] = tuple(variant for variant in FILE_NAMES if variant[1] != "int8_symmetric")
+"""What is written where nothing else is asked for; the others are for some devices only."""
 
 
 def export_artifacts(
@@ -36,7 +40,7 @@ def export_artifacts(
     weights: Weights,
     directory: Path,
     images: NDArray[np.float32] | Mapping[Format, KnownRanges],
-    variants: Sequence[Variant] = tuple(FILE_NAMES),
+    variants: Sequence[Variant] = STANDARD_VARIANTS,
 ) -> dict[Variant, Artifact]:
     """Write the model files of a network; equal inputs give equal bytes, and so equal digests.
 
@@ -82,8 +86,9 @@ def known_ranges(
         ExportError: weights or images that do not fit the network.
     """
     find = {"onnx": onnx_ranges, "tflite": tflite_ranges}
+    quantised = {kind for kind, precision in variants if precision != "float32"}
     return {
-        kind: find[kind](network, weights, images) if (kind, "int8") in variants else KnownRanges({})
+        kind: find[kind](network, weights, images) if kind in quantised else KnownRanges({})
         for kind in dict.fromkeys(kind for kind, _ in variants)
     }
 
@@ -102,5 +107,7 @@ def _write(variant: Variant, network: Network, weights: Weights, path: Path, ima
             write_tflite(network, weights, path)
         case ("onnx", "int8"):
             write_onnx_int8(network, weights, path, images)
+        case ("onnx", "int8_symmetric"):
+            write_onnx_int8(network, weights, path, images, symmetric=True)
         case ("tflite", "int8"):
             write_tflite_int8(network, weights, path, images)

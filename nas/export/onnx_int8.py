@@ -38,7 +38,9 @@ _QUANTISED = (
 )  # fmt: skip
 
 
-def write_onnx_int8(network: Network, weights: Weights, path: Path, images: Calibration) -> None:
+def write_onnx_int8(
+    network: Network, weights: Weights, path: Path, images: Calibration, *, symmetric: bool = False
+) -> None:
     """Write a network as an INT8 ONNX file; input and output stay float32. Equal inputs give equal bytes.
 
     Args:
@@ -47,6 +49,8 @@ def write_onnx_int8(network: Network, weights: Weights, path: Path, images: Cali
         path: where to; replaced atomically.
         images: calibration images, normalised, shape ``(images, *input shape)``; or known ranges, for a file that is
             only timed.
+        symmetric: activations are int8 and all zero points 0, and biases stay float32: the only INT8 that TensorRT
+            reads. Processors compute it more slowly, and ranges that lie on one side of 0 lose a bit.
 
     Raises:
         ExportError: a weight or the images do not fit the network.
@@ -61,7 +65,7 @@ def write_onnx_int8(network: Network, weights: Weights, path: Path, images: Cali
         ranges = _ranges(model, images)
     for clipped, gate in gates.items():
         ranges[clipped], ranges[gate] = (0.0, 6.0), (0.0, 1.0)
-    quantised = _quantise(model, ranges)
+    quantised = _quantise(model, ranges, symmetric)
     for clipped in gates:
         _reread(quantised.graph, clipped)
     _keep_output_exact(quantised.graph)
@@ -109,7 +113,7 @@ def _ranges(model: onnx.ModelProto, images: NDArray[np.float32]) -> dict[str, tu
     return observer.ranges()
 
 
-def _quantise(model: onnx.ModelProto, ranges: dict[str, tuple[float, float]]) -> onnx.ModelProto:
+def _quantise(model: onnx.ModelProto, ranges: dict[str, tuple[float, float]], symmetric: bool) -> onnx.ModelProto:
     data = {
         name: TensorData(lowest=np.array(low, np.float32), highest=np.array(high, np.float32))
         for name, (low, high) in ranges.items()
@@ -119,12 +123,12 @@ def _quantise(model: onnx.ModelProto, ranges: dict[str, tuple[float, float]]) ->
         per_channel=True,
         reduce_range=False,
         weight_qType=QuantType.QInt8,
-        activation_qType=QuantType.QUInt8,
+        activation_qType=QuantType.QInt8 if symmetric else QuantType.QUInt8,
         tensors_range=TensorsData(CalibrationMethod.MinMax, data),
         nodes_to_quantize=[],
         nodes_to_exclude=_float_nodes(model),
         op_types_to_quantize=list(_QUANTISED),
-        extra_options={},
+        extra_options={"ActivationSymmetric": True, "QuantizeBias": False} if symmetric else {},
     )
     quantizer.quantize_model()
     quantised: onnx.ModelProto = quantizer.model.model

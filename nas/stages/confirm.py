@@ -19,7 +19,7 @@ from nas.pareto import ParetoFront
 from nas.stages.context import Context
 from nas.stages.judge import file_accuracy
 from nas.stages.measuring import Measured, measure_all
-from nas.stages.models import ALL_VARIANTS, Artifacts, Variant
+from nas.stages.models import Artifacts, Variant
 from nas.stages.profile import measurement_row
 from nas.stages.targets import Target
 
@@ -62,7 +62,7 @@ def variant_name(variant: Variant) -> str:
 
 
 def _build(context: Context, members: Iterable[Candidate]) -> dict[str, Artifacts]:
-    files = context.model_files("confirm", ALL_VARIANTS, with_weights=True)
+    files = context.model_files("confirm", context.shipped_variants, with_weights=True)
     members = list(members)
     context.progress.start("confirm: model files", len(members), "network")
     artifacts = {}

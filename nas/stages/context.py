@@ -14,6 +14,7 @@ import torch
 
 from nas.config import Config
 from nas.errors import NasError
+from nas.export import STANDARD_VARIANTS
 from nas.files import read_json, reading, write_json
 from nas.ledger import Ledger
 from nas.progress import Progress
@@ -133,6 +134,11 @@ class Context:
     def target_variants(self) -> tuple[Variant, ...]:
         """Kinds of model files that the targets run."""
         return tuple(dict.fromkeys(target.variant for target in self.targets))
+
+    @property
+    def shipped_variants(self) -> tuple[Variant, ...]:
+        """Kinds of model files that an exported network has: the standard ones and what the targets run."""
+        return tuple(dict.fromkeys((*STANDARD_VARIANTS, *self.target_variants)))
 
     def model_files(
         self, stage: str, variants: Sequence[Variant], *, with_weights: bool = False, timed_only: bool = False

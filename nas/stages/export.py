@@ -8,13 +8,14 @@ from pathlib import Path
 from typing import Any
 
 from devices import Artifact, DeviceError, get_device
+from nas.boards import board_row, describe_shortage
 from nas.candidate import Candidate
 from nas.errors import NasError
 from nas.files import copy_file, read_json, reading, write_json
 from nas.stages.confirm import spread
 from nas.stages.context import Context
 from nas.stages.judge import RUNTIMES, file_accuracy
-from nas.stages.models import ALL_VARIANTS, WEIGHTS, Artifacts, ModelFiles
+from nas.stages.models import WEIGHTS, Artifacts, ModelFiles
 from nas.stages.targets import Target
 from search_spaces import Network, macs, parameters, peak_activation_bytes
 
@@ -41,7 +42,7 @@ def run(context: Context) -> None:
         members = sorted(map(Candidate.from_json, rows.values()), key=lambda member: member.value(first))
     members = spread(members, context.config.export.count)
     names = [f"{position:02d}-{member.arch.key[:8]}" for position, member in enumerate(members, 1)]
-    files = context.model_files("confirm", ALL_VARIANTS, with_weights=True)
+    files = context.model_files("confirm", context.shipped_variants, with_weights=True)
     context.progress.start("export", len(members), "network")
     for name, member in zip(names, members, strict=True):
         if not _is_exported(context.path("export", name), rows[member.arch.key]):
@@ -109,6 +110,7 @@ def _export(context: Context, name: str, row: Row, files: ModelFiles) -> None:
             **_counts(network),
             "files": _files(folder, artifacts),
             "accuracy": {a.path.name: _accuracy(context, _moved(a, folder)) for a in artifacts.values()},
+            **_boards(context, network, _moved(artifacts["tflite", "int8"], folder)),
             "latency": {target.name: _latency(context, target, row, artifacts) for target in context.targets},
             "data_split_sha256": _digest(context.path("split.json")),
             "versions": _versions(),
@@ -137,6 +139,15 @@ def _counts(network: Network) -> Row:
             "int8": peak_activation_bytes(network, 8),
         },
     }
+
+
+def _boards(context: Context, network: Network, artifact: Artifact) -> Row:
+    """What the network takes of every board of the config; nothing where there are none."""
+    rows = {board.name: board_row(board, network, artifact) for board in context.config.boards}
+    for name, row in rows.items():
+        if shortage := describe_shortage(name, row, artifact.path):
+            context.progress.warn(shortage)
+    return {"boards": rows} if rows else {}
 
 
 def _files(folder: Path, artifacts: Artifacts) -> Row:

@@ -23,9 +23,6 @@ from supernet import SubnetEvaluator
 Variant: TypeAlias = tuple[Format, Precision]
 Artifacts: TypeAlias = Mapping[Variant, Artifact]
 
-ALL_VARIANTS: tuple[Variant, ...] = tuple(FILE_NAMES)
-"""Every kind of model file; an exported network has each."""
-
 WEIGHTS = "weights.safetensors"
 """The deployed weights, beside the model files."""
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-from devices import Artifact, Device, DeviceError, Format, Measurement, MeasureSettings, Precision, get_device
+from devices import Artifact, Device, DeviceError, Format, Measurement, MeasureSettings, Precision
 from nas.candidate import latency_metric
 from nas.config import Config, TargetSection
 from nas.errors import NasError
+from nas.export import FILE_NAMES
 from nas.ledger import Ledger, measure_once
 
 
@@ -53,12 +54,12 @@ def make_targets(config: Config) -> tuple[Target, ...]:
         NasError: a device is not available on this machine, or does not run the wanted kind of file; the message
             says how to get it.
     """
-    return tuple(_make_target(section, config.measure) for section in config.targets)
+    return tuple(_make_target(config, section) for section in config.targets)
 
 
-def _make_target(section: TargetSection, measure: MeasureSettings) -> Target:
+def _make_target(config: Config, section: TargetSection) -> Target:
     try:
-        device = get_device(section.device, section.options)
+        device = config.make_device(section)
     except DeviceError as error:
         raise NasError(f"target {section.name!r}: {error}") from error
     reason = device.unavailable_reason()
@@ -68,5 +69,11 @@ def _make_target(section: TargetSection, measure: MeasureSettings) -> Target:
     if chosen not in device.formats:
         allowed = ", ".join(device.formats)
         raise NasError(f"target {section.name!r}: {section.device!r} runs no {chosen!r} files; allowed: {allowed}")
+    if (chosen, section.precision) not in FILE_NAMES:
+        written = ", ".join(precision for kind, precision in FILE_NAMES if kind == chosen)
+        raise NasError(
+            f"target {section.name!r}: no {chosen} files are written in {section.precision}; allowed: {written}"
+        )
+    measure = config.measure
     settings = measure if section.threads is None else replace(measure, threads=section.threads)
     return Target(section.name, device, chosen, section.precision, settings)

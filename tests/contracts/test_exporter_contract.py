@@ -11,12 +11,12 @@ import torch
 from numpy.typing import NDArray
 
 from devices import Artifact, get_device
-from nas.export import FILE_NAMES, export_artifacts
+from nas.export import STANDARD_VARIANTS, export_artifacts
 from nas.export.artifacts import Variant
 from search_spaces import get_space, space_names
 
-VARIANTS = [pytest.param(variant, id="-".join(variant)) for variant in FILE_NAMES]
-FLOAT = [pytest.param(variant, id="-".join(variant)) for variant in FILE_NAMES if variant[1] == "float32"]
+VARIANTS = [pytest.param(variant, id="-".join(variant)) for variant in STANDARD_VARIANTS]
+FLOAT = [pytest.param(variant, id="-".join(variant)) for variant in STANDARD_VARIANTS if variant[1] == "float32"]
 DEVICES = {"onnx": "onnxruntime_cpu", "tflite": "litert_cpu"}
 
 

@@ -13,7 +13,7 @@ import pytest
 import torch
 
 from devices import Format, get_device
-from nas.export import FILE_NAMES, export_artifacts
+from nas.export import STANDARD_VARIANTS, export_artifacts
 from search_spaces import Architecture, Network, SearchSpace, get_space
 from search_spaces.block_kinds import BLOCK_KINDS
 from search_spaces.staged import StagedSpace
@@ -110,7 +110,7 @@ def test_files_of_members_equal_the_module(name: str, options: dict[str, Any], t
         with torch.no_grad():
             expected = module(images[:4]).numpy()
         files = export_artifacts(network, module.deployed_weights(), tmp_path, images.numpy())
-        for variant in FILE_NAMES:
+        for variant in STANDARD_VARIANTS:
             with devices[variant[0]].open(files[variant]) as model:
                 found = np.concatenate([model.predict(image[None]) for image in images[:4].numpy()])
             if variant[1] == "float32":

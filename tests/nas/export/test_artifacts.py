@@ -37,7 +37,8 @@ for artifact in export_artifacts(b.build(), weights, Path(sys.argv[1]), images).
 
 
 def test_every_variant_is_written_and_described(trained: Any, tmp_path: Path) -> None:
-    artifacts = export_artifacts(trained.network, trained.weights, tmp_path / "new", trained.calibration)
+    everything = tuple(FILE_NAMES)
+    artifacts = export_artifacts(trained.network, trained.weights, tmp_path / "new", trained.calibration, everything)
     assert {variant: artifact.path.name for variant, artifact in artifacts.items()} == FILE_NAMES
     assert sorted(path.name for path in (tmp_path / "new").iterdir()) == sorted(FILE_NAMES.values())
     for (kind, precision), artifact in artifacts.items():

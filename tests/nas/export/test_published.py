@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from devices import get_device
-from nas.export import FILE_NAMES, export_artifacts
+from nas.export import export_artifacts
 from search_spaces import get_published, published_names
 
 DEVICES = {"onnx": "onnxruntime_cpu", "tflite": "litert_cpu"}
@@ -33,7 +33,7 @@ def test_files_equal_the_module(name: str, random_module: Any, tmp_path: Path) -
     images = np.random.default_rng(0).standard_normal((count, *network.input.shape), dtype=np.float32)
     with torch.no_grad():
         expected = module(torch.from_numpy(images[:2])).numpy()
-    for (kind, precision), artifact in export_artifacts(network, weights, tmp_path, images, list(FILE_NAMES)).items():
+    for (kind, precision), artifact in export_artifacts(network, weights, tmp_path, images).items():
         device = get_device(DEVICES[kind])
         if device.unavailable_reason():
             continue
