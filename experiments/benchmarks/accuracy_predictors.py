@@ -55,6 +55,7 @@ class KnownEncoding:
         self._encoded = encoded
 
     def __call__(self, archs: Sequence[Architecture]) -> Encoded:
+        """The encoded networks."""
         return self._encoded.take(np.array([self._row[arch.key] for arch in archs]))
 
 

@@ -92,8 +92,8 @@ def _mixture(weights: Vector, means: Matrix, deviations: Matrix) -> tuple[Vector
 def stacking_weights(errors: Matrix) -> Vector:
     """Shares, positive and of sum 1, that make the mean squared error of an average least, held towards equal ones.
 
-    Views that err alike are averaged best in equal parts: weights follow chance differences else. So the pull grows with
-    the number of networks, and only a member that is much worse than others loses its share.
+    Views that err alike are averaged best in equal parts: weights would follow chance. So the pull grows with the
+    number of networks, and only a member that is much worse than others loses its share.
 
     Args:
         errors: of every member on networks that it had not seen, shape ``(members, networks)``.

@@ -44,7 +44,8 @@ class Kernel:
         """Logarithms of the parameters to start from, which the priors centre on: w, s, a, c, σ²."""
         weights = np.full(self.count if self.linear else 0, np.log(1 / self.count))
         scales = np.full(self.count, np.log(0.3 / self.count))
-        return np.concatenate([weights, scales, np.log([0.3 if self.linear else 1.0, 1.0, 0.05])])
+        rest = np.log([0.3 if self.linear else 1.0, 1.0, 0.05])
+        return np.concatenate([weights, scales, np.asarray(rest, np.float64)])
 
     def parts(self, theta: Matrix, left: Matrix, right: Matrix) -> tuple[Matrix, Matrix]:
         """Linear part with the constant, and smooth part, each of shape ``(left rows, right rows)``."""

@@ -22,7 +22,7 @@ FOLDS = 8
 
 
 def spaced(count: int, most: int = MOST) -> NDArray[np.int64]:
-    """Positions of up to ``most`` of ``count`` networks, spread evenly: a search's later networks differ from its first.
+    """Positions of up to ``most`` of ``count`` networks, evenly spread: a search's last are unlike its first.
 
     Returns:
         Ascending, shape ``(min(count, most),)``.

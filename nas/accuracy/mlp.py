@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Any, ClassVar
 
 import numpy as np
@@ -116,7 +117,7 @@ class MlpPredictor(AccuracyPredictor):
 def _initial(widths: Sequence[int], generator: torch.Generator) -> list[Tensor]:
     """Weights of He et al. 2015 and zero biases."""
     parameters: list[Tensor] = []
-    for inputs, outputs in zip(widths, widths[1:], strict=False):
+    for inputs, outputs in pairwise(widths):
         weight = torch.randn(outputs, inputs, generator=generator) * (2 / inputs) ** 0.5
         parameters += [weight.requires_grad_(), torch.zeros(outputs, requires_grad=True)]
     return parameters

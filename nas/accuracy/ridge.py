@@ -26,7 +26,8 @@ class RidgePredictor(AccuracyPredictor):
     """Ridge regression on one-hot options, their pairs and physical counts; penalties by leave-one-out error.
 
     In its dual form: with ``s`` decisions taken alike, two architectures have ``s (s − 1) / 2`` pairs of options in
-    common, so none of the thousands of pairs is ever written down. Leave-one-out errors have a closed form (Allen 1974).
+    common, so none of the thousands of pairs is ever written down. Leave-one-out errors have a closed form (Allen 1974,
+    PRESS).
     """
 
     name: ClassVar[str] = "ridge"

@@ -39,7 +39,7 @@ class Table:
 
     def columns(self, networks: Encoded) -> Matrix:
         """Scaled columns, shape ``(networks, columns)``."""
-        return (self._raw(networks)[:, self._kept] - self._mean) / self._deviation
+        return np.asarray((self._raw(networks)[:, self._kept] - self._mean) / self._deviation, np.float64)
 
     def _raw(self, networks: Encoded) -> Matrix:
         options, counts = networks.options[:, self._one_hot], log_counts(networks.physical, self._work)
