@@ -22,7 +22,7 @@ from search_spaces import SearchSpace
 Vector = NDArray[np.float64]
 
 _BATCH = 64
-_FOLDS = 4
+_FOLDS = 3
 
 
 class _Fitted:
