@@ -11,12 +11,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from nas.accuracy.encoding import Encoded
+from nas.accuracy.encoding import Encoded, Encoding
 from nas.accuracy.errors import AccuracyError
 from nas.accuracy.left_out import cross_predicted, spaced
 from nas.accuracy.predictor import AccuracyPredictor, Scale, State
 from nas.accuracy.scores import HeldOut
-from nas.accuracy.tables import Table
 from search_spaces import SearchSpace
 
 Vector = NDArray[np.float64]
@@ -28,11 +27,11 @@ _FOLDS = 3
 class _Fitted:
     """A trained network; weights and biases layer by layer."""
 
-    def __init__(self, table: Table, scale: Scale, parameters: Sequence[Tensor]) -> None:
-        self._table, self._scale, self.parameters = table, scale, parameters
+    def __init__(self, encoding: Encoding, scale: Scale, parameters: Sequence[Tensor]) -> None:
+        self._encoding, self._scale, self.parameters = encoding, scale, parameters
 
     def __call__(self, networks: Encoded) -> tuple[Vector, Vector]:
-        x = torch.from_numpy(self._table.columns(networks)).float()
+        x = _inputs(self._encoding, networks)
         with torch.no_grad():
             values = _forward(x, self.parameters).double().numpy()
         return self._scale.up(values), np.ones(len(values))
@@ -62,7 +61,7 @@ class MlpPredictor(AccuracyPredictor):
         width: int = 400,
         steps: int = 500,
         learning_rate: float = 1e-3,
-        weight_decay: float = 1e-2,
+        weight_decay: float = 1.0,
         seed: int = 0,
     ) -> None:
         super().__init__(space)
@@ -83,8 +82,7 @@ class MlpPredictor(AccuracyPredictor):
 
     def _train(self, networks: Encoded, accuracies: Vector) -> _Fitted:
         generator = torch.Generator().manual_seed(self.seed)
-        table, scale = Table(self.encoding, "one_hot", networks), Scale(accuracies)
-        x = torch.from_numpy(table.columns(networks)).float()
+        scale, x = Scale(accuracies), _inputs(self.encoding, networks)
         target = torch.from_numpy(scale.down(accuracies)).float()
         parameters = _initial([x.shape[1], self.width, self.width, self.width, 1], generator)
         optimiser = torch.optim.AdamW(parameters, self.learning_rate, weight_decay=self.weight_decay)
@@ -98,7 +96,7 @@ class MlpPredictor(AccuracyPredictor):
             nn.functional.mse_loss(_forward(x[batch], parameters), target[batch]).backward()  # type: ignore[no-untyped-call]
             optimiser.step()
             schedule.step()
-        return _Fitted(table, scale, [parameter.detach() for parameter in parameters])
+        return _Fitted(self.encoding, scale, [parameter.detach() for parameter in parameters])
 
     def options(self) -> dict[str, Any]:
         """Width and training."""
@@ -111,15 +109,21 @@ class MlpPredictor(AccuracyPredictor):
 
     def _restore(self, networks: Encoded, accuracies: Vector, state: State) -> None:
         parameters = [torch.from_numpy(np.array(state[f"layer.{index}"])) for index in range(len(state))]
-        self.trained_ = _Fitted(Table(self.encoding, "one_hot", networks), Scale(accuracies), parameters)
+        self.trained_ = _Fitted(self.encoding, Scale(accuracies), parameters)
+
+
+def _inputs(encoding: Encoding, networks: Encoded) -> Tensor:
+    """Options as zeros and ones: scaled to unit variance, rare options count for more and it learns worse."""
+    return torch.from_numpy(networks.options[:, encoding.one_hot]).float()
 
 
 def _initial(widths: Sequence[int], generator: torch.Generator) -> list[Tensor]:
-    """Weights of He et al. 2015 and zero biases."""
+    """Weights and biases as PyTorch draws them, so that the function is nearly constant before it is trained."""
     parameters: list[Tensor] = []
     for inputs, outputs in pairwise(widths):
-        weight = torch.randn(outputs, inputs, generator=generator) * (2 / inputs) ** 0.5
-        parameters += [weight.requires_grad_(), torch.zeros(outputs, requires_grad=True)]
+        for shape in ((outputs, inputs), (outputs,)):
+            values = (2 * torch.rand(shape, generator=generator) - 1) / inputs**0.5
+            parameters.append(values.requires_grad_())
     return parameters
 
 
