@@ -61,12 +61,12 @@ class FeaturePredictor(LatencyPredictor):
         error = log_error(physical, latencies_s)
         bound = error_bound(error)
         model.fit(matrix, np.clip(error, -bound, bound))
-        self.trees_ = _tree_arrays(model)
+        self.trees_ = tree_arrays(model)
 
     def _predict(self, networks: Sequence[Network]) -> NDArray[np.float64]:
         matrix = feature_matrix(networks)
         physical = np.maximum(predict_cost(matrix, self.weights_), self.floor_s_)
-        return np.asarray(physical * np.exp(_sum_of_trees(matrix, self.trees_)), np.float64)
+        return np.asarray(physical * np.exp(sum_of_trees(matrix, self.trees_)), np.float64)
 
     def options(self) -> dict[str, Any]:
         """Size, rate and depth of the trees, and the seed that draws their samples."""
@@ -84,7 +84,7 @@ class FeaturePredictor(LatencyPredictor):
         self.trees_ = {name: arrays[f"trees.{name}"] for name in ("feature", "threshold", "left", "right", "value")}
 
 
-def _tree_arrays(model: GradientBoostingRegressor) -> dict[str, NDArray[Any]]:
+def tree_arrays(model: GradientBoostingRegressor) -> dict[str, NDArray[Any]]:
     """Nodes of all trees, padded to one length: each array has shape ``(trees, nodes)``; leaves lead to themselves."""
     trees = [estimator.tree_ for estimator in model.estimators_[:, 0]]
     shape = (len(trees), max(tree.node_count for tree in trees))
@@ -107,7 +107,7 @@ def _tree_arrays(model: GradientBoostingRegressor) -> dict[str, NDArray[Any]]:
     return arrays
 
 
-def _sum_of_trees(matrix: NDArray[np.float64], trees: Mapping[str, NDArray[Any]]) -> NDArray[np.float64]:
+def sum_of_trees(matrix: NDArray[np.float64], trees: Mapping[str, NDArray[Any]]) -> NDArray[np.float64]:
     """Sum of the trees' values for features of shape ``(networks, features)``; shape ``(networks,)``."""
     narrow = matrix.astype(np.float32)  # the precision that scikit-learn compares features with thresholds in
     row = np.arange(len(trees["feature"]))[None, :]

@@ -135,6 +135,11 @@ class Candidate:
             raise NasError(f"candidate {self.arch.key} has no metric {metric!r}; it has {sorted(self.metrics)}")
         return self.metrics[metric].value
 
+    def source(self, metric: str) -> Source | None:
+        """Where a metric comes from; None where this candidate lacks it."""
+        known = self.metrics.get(metric)
+        return None if known is None else known.source
+
     def to_json(self) -> dict[str, Any]:
         """Values that ``json`` writes; ``key`` is there for people and for joining files."""
         return {

@@ -9,7 +9,8 @@
 ``profile/``                    ``plan.json`` (networks, order), ``measurements.json``; ``models/<key>/`` until measured
                                 ``sentinel/`` (measured in between; ``confirm/`` has it as well)
 ``predictors/``                 ``<target>/`` (the predictor's own files), ``scores.json`` (held-out check)
-``search/``                     ``candidates.jsonl`` (all judged), ``state.json`` (to resume), ``front.json``
+``search/``                     ``candidates.jsonl`` (all judged), ``state.json`` (to resume), ``front.json``;
+                                ``accuracy_predictor/`` where accuracy was predicted
 ``confirm/``                    ``models/<key>/`` (the files that are shipped), ``members/``, ``front.json``
 ``export/``                     ``<member>/`` (files and ``card.json``), ``index.json``
 ``report/``                     ``index.html`` and PNG images

@@ -178,8 +178,12 @@ class SearchSection(Section):
 
     Attributes:
         strategy: one of the registered searchers; ``options`` are its own.
-        evaluations: candidates to judge.
+        evaluations: candidates to judge; those whose accuracy is only predicted do not count.
         batch: candidates asked for and judged together; the search can be resumed after each batch.
+        accuracy: ``supernet`` evaluates every candidate; ``predicted`` learns from those evaluated so far, searches by
+            predicted accuracy, and evaluates what that finds.
+        screened: with predicted accuracy, candidates that are predicted for each that is evaluated.
+        min_kendall: rank correlation on held-out networks below which predicted accuracies are not used.
         validation_images: how many validation images judge the accuracy of a candidate; all if left out.
     """
 
@@ -187,10 +191,15 @@ class SearchSection(Section):
     options: dict[str, Any] = Field(default_factory=dict)
     evaluations: int = Field(200, ge=1)
     batch: int = Field(20, ge=1)
+    accuracy: Literal["supernet", "predicted"] = "supernet"
+    screened: int = Field(20, ge=2, le=10_000)
+    min_kendall: float = Field(0.5, ge=-1, le=1)
     validation_images: int | None = Field(None, ge=1)
 
     @model_validator(mode="after")
     def _exists(self) -> SearchSection:
+        if self.accuracy == "predicted" and "storage" in self.options:
+            raise ValueError("a study in a storage holds found results only; leave out storage, or accuracy: predicted")
         if self.strategy not in searcher_names():
             raise ValueError(f"there is no strategy {self.strategy!r}{nearest(self.strategy, searcher_names())}")
         return self

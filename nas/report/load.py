@@ -139,8 +139,8 @@ def _searched(run: RunDirectory) -> Iterator[Searched]:
     for row in json_lines(path):
         with reading(path):
             candidate = Candidate.from_json(row)
-        # A candidate that broke a cheap limit was never judged.
-        if ACCURACY in candidate.metrics:
+        # A candidate that broke a cheap limit was never judged, and a predicted accuracy is no finding.
+        if candidate.source(ACCURACY) == "evaluated":
             known = {name: candidate.metrics.get(latency_metric(name)) for name in names}
             latencies = {name: metric for name, metric in known.items() if metric is not None}
             seconds = {name: metric.value for name, metric in latencies.items()}

@@ -65,6 +65,11 @@ def make_evaluator(context: Context, predictors: Mapping[str, NetworkPredictor],
     return _MeasuringEvaluator(composite, files, unpredicted, ledger)
 
 
+def cheap_judge(evaluator: Evaluator) -> Callable[[Sequence[Architecture]], list[Candidate]] | None:
+    """What gives an evaluator's every metric but the accuracy; None where that takes measurements."""
+    return evaluator.cheap if isinstance(evaluator, CompositeEvaluator) else None
+
+
 class _MeasuringEvaluator:
     """Adds latencies that are measured, for targets whose predictor is not to be trusted."""
 

@@ -1,15 +1,17 @@
-"""Search: propose architectures, judge them in the supernet and by the latency predictors, keep what none beats."""
+"""Search: propose architectures, judge them by predictors and in the supernet, keep what none beats."""
 
 from __future__ import annotations
 
+from nas.candidate import ACCURACY
 from nas.errors import NasError
 from nas.files import write_json
 from nas.objective import explain_infeasible
 from nas.pareto import ParetoFront
 from nas.stages.context import Context
-from nas.stages.evaluators import make_evaluator
+from nas.stages.evaluators import cheap_judge, make_evaluator
 from nas.stages.fit import fitted_predictors
 from nas.stages.history import History, make_searcher
+from nas.stages.screening import make_screening
 
 
 def run(context: Context) -> None:
@@ -21,13 +23,17 @@ def run(context: Context) -> None:
     config, section = context.config, context.config.search
     searcher = make_searcher(config, context.rng("search"))
     history = History(context.path("search"))
-    judged = history.resume(searcher)
+    # Predicted accuracies are kept beside those found, but nothing goes on from them.
+    judged = [candidate for candidate in history.resume(searcher) if candidate.source(ACCURACY) != "predicted"]
     context.progress.start("search", section.evaluations, "candidate", done=len(judged))
     with context.ledger() as ledger:
         evaluator = make_evaluator(context, fitted_predictors(context), ledger)
+        screening = make_screening(context, cheap_judge(evaluator))
         while len(judged) < section.evaluations:
             count = min(section.batch, section.evaluations - len(judged))
-            archs = searcher.ask(count)
+            rng = context.rng("search", "others", len(judged))
+            chosen = screening.propose(judged, count, rng) if screening else None
+            archs = chosen.archs if chosen else searcher.ask(count)
             if not archs:
                 context.progress.note(f"search: every one of the space's {len(judged)} networks is judged")
                 break
@@ -36,7 +42,7 @@ def run(context: Context) -> None:
                 candidates += evaluator.evaluate([arch])
                 context.progress.advance()
             searcher.tell(candidates)
-            history.append(candidates, searcher.state())
+            history.append([*(chosen.predicted if chosen else ()), *candidates], searcher.state())
             judged += candidates
     front = ParetoFront.of(judged, config.problem)
     if not front.members:
