@@ -99,6 +99,7 @@ def check_scores(problem: Problem, rows: NDArray[np.int64], scores: Scores) -> N
     if len(bad):
         raise NasError(
             f"results of {len(bad)} of {len(rows)} networks cannot be compared, the first of them of "
-            f"{rows[bad[0]].tolist()}: costs {scores.costs[bad[0]].tolist()}, margins {scores.margins[bad[0]].tolist()}; "
+            f"{rows[bad[0]].tolist()}: costs {scores.costs[bad[0]].tolist()}, "
+            f"margins {scores.margins[bad[0]].tolist()}; "
             "only finite numbers can be compared: check the evaluator or predictor that gave them"
         )

@@ -1,4 +1,4 @@
-"""Evolution of the whole front: every network that nothing beats is a parent, and children are screened by their parents."""
+"""Evolution of the whole front: what nothing beats has children, and a model of single choices screens them."""
 
 from __future__ import annotations
 
@@ -138,7 +138,7 @@ class EvolutionSearcher(ResumableSearcher):
         return 0.5 * even + 0.5 * thin / thin.sum() if thin.any() else even
 
     def _promise(self, children: Indices, parents: NDArray[np.int64]) -> NDArray[np.float64]:
-        """The larger the better: what a child would add to the front, below every feasible one where it breaks limits."""
+        """What each child would add to the front; below every feasible one where it breaks limits."""
         encoded, before = one_hot(self._space, children), one_hot(self._space, self._rows)
         costs = self._costs[parents] + (self._cost_model.effects(encoded) - self._cost_model.effects(before)[parents])
         margins = self._margin_model.effects(encoded) - self._margin_model.effects(before)[parents]

@@ -48,7 +48,7 @@ def feasible_rows(
     """
     kept = np.empty((0, len(space.decisions)), np.int64)
     every = list(range(len(problem.limits)))
-    for rows, margins in _descent(space, problem.limits, margins_of, rng, trials, every):
+    for rows, margins in _descent(space, problem.limits, margins_of, rng, trials=trials, columns=every):
         kept = np.concatenate([kept, rows[(margins <= 0).all(axis=1)]])
         if len(kept) >= count:
             return kept[:count]
@@ -57,11 +57,12 @@ def feasible_rows(
     return kept
 
 
-def _descent(  # noqa: PLR0913 (private)
+def _descent(
     space: SearchSpace,
     limits: Sequence[Limit],
     margins_of: Margins,
     rng: np.random.Generator,
+    *,
     trials: int,
     columns: list[int],
 ) -> Iterator[tuple[Indices, NDArray[np.float64]]]:
@@ -85,7 +86,7 @@ def _explained(
     """Which limits cannot be kept even alone, or that they cannot be kept together."""
     reasons = []
     for column, limit in enumerate(limits):
-        descent = _descent(space, limits, margins_of, rng, trials, [column])
+        descent = _descent(space, limits, margins_of, rng, trials=trials, columns=[column])
         reached = min(float(margins[:, column].min()) for _, margins in descent)
         if reached > 0:
             value = describe_value(limit.metric, _value(limit, reached))

@@ -57,7 +57,7 @@ class PolicyGradientSearcher(ResumableSearcher):
         entropy: float = 1e-3,
     ) -> None:
         super().__init__(space, problem, rng)
-        if isinstance(exponent, bool) or not -10 <= exponent <= 0:  # noqa: PLR2004
+        if isinstance(exponent, bool) or not -10 <= exponent <= 0:
             raise NasError(f"policy_gradient: exponent is {exponent!r}; give one from -10 to 0, such as -0.07")
         if isinstance(learning_rate, bool) or not 0 < learning_rate <= 1 or not 0 <= entropy <= 1:
             raise NasError(

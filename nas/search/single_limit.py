@@ -52,7 +52,7 @@ class OnceForAllEvolutionSearcher(ResumableSearcher):
         mutation_rate: float = 0.1,
     ) -> None:
         super().__init__(space, problem, rng)
-        if not isinstance(population, int) or isinstance(population, bool) or population < 4:  # noqa: PLR2004
+        if not isinstance(population, int) or isinstance(population, bool) or population < 4:
             raise NasError(f"ofa_evolution: population is {population!r}; give a whole number of at least 4")
         shares = {"parents": parents, "mutants": mutants, "mutation_rate": mutation_rate}
         for setting, given in shares.items():
