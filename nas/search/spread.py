@@ -53,6 +53,7 @@ def spread_out(costs: Costs, count: int) -> NDArray[np.int64]:
     distance = np.full(len(costs), np.inf)
     for member in kept:
         np.minimum(distance, ((scaled - scaled[member]) ** 2).sum(axis=1), out=distance)
+    distance[kept] = -1.0
     while len(kept) < count:
         kept.append(int(distance.argmax()))
         np.minimum(distance, ((scaled - scaled[kept[-1]]) ** 2).sum(axis=1), out=distance)

@@ -11,7 +11,7 @@ def test_advantage_is_the_shift_that_the_nearest_member_needs() -> None:
     front = np.array([[0.0, 1.0], [0.5, 0.5], [1.0, 0.0]])
     points = np.array([[0.5, 0.5], [0.4, 0.4], [0.7, 0.6], [0.2, 0.7]])
     # As good as a member; better than it by 0.1; behind it; between two members.
-    assert np.allclose(advantage(points, front), [0.0, 0.1, -0.1, 0.2])
+    assert np.allclose(advantage(points, front), [0.0, 0.1, -0.1, 0.3])
 
 
 def test_spread_keeps_the_ends_and_fills_the_gaps_of_any_number_of_objectives() -> None:

@@ -22,8 +22,12 @@ CORNER = {"accuracy": 0.0, "latency_s.toy": 7.0}
 
 def search(name: str, space: SearchSpace, problem: Problem, judge: Judge, evaluations: int) -> list[Candidate]:
     rng = np.random.default_rng(0)
-    options: Mapping[str, Any] = {"evolution": {"population": 6}, "model_assisted": {"first": 6}}.get(name, {})
-    searcher = get_searcher(name, space, problem.objectives, problem.limits, rng=rng, options=options)
+    options: dict[str, Mapping[str, Any]] = {
+        "evolution": {"population": 6},
+        "model_assisted": {"first": 6},
+        "ofa_evolution": {"population": 8, "parents": 0.5},
+    }
+    searcher = get_searcher(name, space, problem.objectives, problem.limits, rng=rng, options=options.get(name))
     told: list[Candidate] = []
     while len(told) < evaluations:
         told += judge(searcher.ask(2))
@@ -44,7 +48,7 @@ def test_once_for_all_s_evolution_finds_the_best_under_the_limit(
     space: SearchSpace, problem: Problem, judge: Judge
 ) -> None:
     best = ParetoFront.of(judge(space.architectures(enumerate_space(space))), problem).members[0]
-    found = search("ofa_evolution", space, problem, judge, space.size // 2)
+    found = search("ofa_evolution", space, problem, judge, 3 * space.size // 4)
     assert ParetoFront.of(found, problem).members[0].value("accuracy") == best.value("accuracy")
 
 
@@ -115,5 +119,5 @@ def test_one_objective_is_enough(space: SearchSpace) -> None:
         ]
 
     for name in ("evolution", "model_assisted", "regularized_evolution", "ofa_evolution", "policy_gradient"):
-        found = ParetoFront.of(search(name, space, problem, judge, 50), problem)
+        found = ParetoFront.of(search(name, space, problem, judge, 30), problem)
         assert found.members[0].value("accuracy") == pytest.approx(0.3), name
