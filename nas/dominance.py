@@ -108,7 +108,7 @@ def _of_three(points: NDArray[np.float64]) -> NDArray[np.bool_]:
 
 def _of_many(points: NDArray[np.float64]) -> NDArray[np.bool_]:
     """Each point against the front so far; the strongest points go first, for they beat most of the others."""
-    # By the sum of their places in every objective: what beats a point has a smaller one, also where costs are infinite.
+    # By the sum of places in every objective: what beats a point has a smaller one, also where costs are infinite.
     places = [np.unique(column, return_inverse=True)[1].reshape(-1) for column in points.T]
     left = np.argsort(np.sum(places, axis=0), kind="stable")
     found = np.zeros(len(points), bool)

@@ -42,13 +42,16 @@ class Cells(SearchSpace):
 
     @property
     def name(self) -> str:
+        """Name of the table."""
         return "nasbench201_cells"
 
     @property
     def decisions(self) -> tuple[Decision, ...]:
+        """The operation of every edge."""
         return tuple(Decision(f"edge.{edge}", ("none", "skip", "conv1", "conv3", "pool")) for edge in range(EDGES))
 
     def lower(self, arch: Architecture) -> Network:
+        """There is none."""
         raise NotImplementedError("a table is searched here, not networks")
 
 
@@ -93,13 +96,11 @@ def load(path: Path, accuracies: str) -> dict[str, Table]:
         return {name: Table(accuracy, latencies[:, at]) for at, name in enumerate(stored["device"].tolist())}
 
 
-def ours(strategy: str, judge: Judge, seed: int, **options: Any) -> NDArray[np.float64]:
+def ours(strategy: str, judge: Judge, seed: int, **options: object) -> NDArray[np.float64]:
     """One of our own strategies; a batch is a tenth of what is known, 10 at least."""
     searcher = get_searcher(strategy, SPACE, OBJECTIVES, rng=np.random.default_rng(seed), options=options)
-    assert isinstance(searcher, ResumableSearcher)  # noqa: S101 (all but Optuna's are)
-    exploration = Exploration(
-        searcher, Problem(OBJECTIVES), lambda rows: Scores(judge(rows), np.empty((len(rows), 0)))
-    )
+    assert isinstance(searcher, ResumableSearcher)
+    exploration = Exploration(searcher, Problem(OBJECTIVES), lambda rows: Scores(judge(rows), np.empty((len(rows), 0))))
     judged = 0
     while judged < BUDGETS[-1]:
         count = min(max(10, judged // 10), BUDGETS[-1] - judged)
@@ -109,7 +110,7 @@ def ours(strategy: str, judge: Judge, seed: int, **options: Any) -> NDArray[np.f
 
 
 def pymoo(judge: Judge, seed: int, population: int = 40) -> NDArray[np.float64]:
-    """pymoo's NSGA-II on integers; cells that it evaluates again cost it nothing."""
+    """Pymoo's NSGA-II on integers; cells that it evaluates again cost it nothing."""
     from pymoo.algorithms.moo.nsga2 import NSGA2  # noqa: PLC0415 (a peer, needed nowhere else)
     from pymoo.core.problem import Problem as PymooProblem  # noqa: PLC0415
     from pymoo.operators.crossover.sbx import SBX  # noqa: PLC0415
@@ -124,7 +125,7 @@ def pymoo(judge: Judge, seed: int, population: int = 40) -> NDArray[np.float64]:
         def __init__(self) -> None:
             super().__init__(n_var=EDGES, n_obj=2, xl=0, xu=OPERATIONS - 1, vtype=int)
 
-        def _evaluate(self, x: Any, out: dict[str, Any], *_: object, **__: object) -> None:
+        def _evaluate(self, x: object, out: dict[str, Any], *_: object, **__: object) -> None:
             rows = np.asarray(x, np.int64)
             out["F"] = judge(rows)
             for number, costs in zip((rows @ PLACES).tolist(), out["F"], strict=True):
@@ -144,9 +145,7 @@ def pymoo(judge: Judge, seed: int, population: int = 40) -> NDArray[np.float64]:
 
 def optuna(sampler: str, judge: Judge, seed: int, evaluations: int) -> NDArray[np.float64]:
     """One of Optuna's samplers, one network at a time; cells that it proposes again cost it nothing."""
-    searcher = get_searcher(
-        "optuna", SPACE, OBJECTIVES, rng=np.random.default_rng(seed), options={"sampler": sampler}
-    )
+    searcher = get_searcher("optuna", SPACE, OBJECTIVES, rng=np.random.default_rng(seed), options={"sampler": sampler})
     found: list[NDArray[np.float64]] = []
     while len(found) < evaluations:
         archs = searcher.ask(1)
@@ -160,9 +159,9 @@ def optuna(sampler: str, judge: Judge, seed: int, evaluations: int) -> NDArray[n
     return np.array(found)
 
 
-def strategies(quick: bool) -> dict[str, Callable[[Judge, int], NDArray[np.float64]]]:
+def strategies() -> dict[str, Callable[[Judge, int], NDArray[np.float64]]]:
     """Those that can be afforded on every device, by name."""
-    chosen: dict[str, Callable[[Judge, int], NDArray[np.float64]]] = {
+    return {
         "model_assisted": lambda judge, seed: ours("model_assisted", judge, seed, first=20),
         "evolution": lambda judge, seed: ours("evolution", judge, seed, population=20),
         "random": lambda judge, seed: ours("random", judge, seed),
@@ -171,8 +170,6 @@ def strategies(quick: bool) -> dict[str, Callable[[Judge, int], NDArray[np.float
         ),
         "pymoo nsga2": pymoo,
     }
-    del quick
-    return chosen
 
 
 def slow_strategies(quick: bool) -> dict[str, Callable[[Judge, int], NDArray[np.float64]]]:
@@ -191,7 +188,7 @@ def run(tables: Mapping[str, Table], seeds: int, quick: bool) -> list[dict[str, 
     for device, table in tables.items():
         started = time.process_time()
         for seed in range(seeds):
-            todo = dict(strategies(quick))
+            todo = strategies()
             if device in OPTUNA_DEVICES and seed < (1 if quick else OPTUNA_SEEDS):
                 todo.update(slow_strategies(quick))
             for name, search in todo.items():

@@ -1,4 +1,4 @@
-"""Search on once-for-all's Note 10 problem, against pymoo's NSGA-II and Optuna's samplers, seeds interleaved in one run.
+"""Search on once-for-all's Note 10 problem, against pymoo's NSGA-II and Optuna's samplers, interleaved in one run.
 
 Every strategy is judged by everything it evaluated. Seconds are of CPU time on one thread, with the evaluator's.
 """
@@ -43,10 +43,10 @@ class Bench:
     def __init__(self, evaluator: Note10, space: SearchSpace) -> None:
         self.evaluator, self.space = evaluator, space
 
-    def ours(self, strategy: str, evaluations: int, batch: int, seed: int, **options: Any) -> Found:
+    def ours(self, strategy: str, evaluations: int, batch: int, seed: int, **options: object) -> Found:
         """One of our own strategies, over arrays; a batch grows to a tenth of what is known."""
         searcher = get_searcher(strategy, self.space, OBJECTIVES, rng=np.random.default_rng(seed), options=options)
-        assert isinstance(searcher, ResumableSearcher)  # noqa: S101 (all but Optuna's are)
+        assert isinstance(searcher, ResumableSearcher)
 
         def evaluate(rows: NDArray[np.int64]) -> Scores:
             accuracy, milliseconds = self.evaluator.evaluate(rows)
@@ -57,7 +57,7 @@ class Bench:
         return exploration.scores.costs * [-1.0, 1e3]
 
     def pymoo(self, evaluations: int, seed: int, population: int = 100) -> Found:
-        """pymoo's NSGA-II with integer simulated binary crossover, rounding repair and eta 3."""
+        """Pymoo's NSGA-II with integer simulated binary crossover, rounding repair and eta 3."""
         from pymoo.algorithms.moo.nsga2 import NSGA2  # noqa: PLC0415 (a peer, needed nowhere else)
         from pymoo.core.problem import Problem as PymooProblem  # noqa: PLC0415
         from pymoo.operators.crossover.sbx import SBX  # noqa: PLC0415
@@ -73,7 +73,7 @@ class Bench:
                 decisions = len(bench.space.decisions)
                 super().__init__(n_var=decisions, n_obj=2, xl=0, xu=bench.space.option_counts - 1, vtype=int)
 
-            def _evaluate(self, x: Any, out: dict[str, Any], *_: object, **__: object) -> None:
+            def _evaluate(self, x: object, out: dict[str, Any], *_: object, **__: object) -> None:
                 accuracy, milliseconds = bench.evaluator.evaluate(np.asarray(x, np.int64))
                 found.append(np.stack([accuracy, milliseconds], axis=1))
                 out["F"] = np.stack([-accuracy, milliseconds], axis=1)
@@ -89,7 +89,7 @@ class Bench:
         minimize(Note10Problem(), algorithm, ("n_eval", evaluations), seed=seed, verbose=False)
         return np.concatenate(found)[:evaluations]
 
-    def optuna(self, sampler: str, evaluations: int, seed: int, **options: Any) -> Found:
+    def optuna(self, sampler: str, evaluations: int, seed: int, **options: object) -> Found:
         """One of Optuna's samplers; networks are asked for one at a time."""
         given = {"sampler": sampler, "sampler_options": options}
         searcher = get_searcher("optuna", self.space, OBJECTIVES, rng=np.random.default_rng(seed), options=given)
@@ -222,7 +222,7 @@ def main() -> None:
     evaluator = Note10(problem, space)
     errors = largest_errors(evaluator, problem.with_name("note10_reference.npz"), space)
     print(f"largest difference from the official code: accuracy {errors[0]:.1e}, latency {errors[1]:.1e} ms")
-    if errors[0] > 1e-6 or errors[1] > 1e-9:  # noqa: PLR2004 (rounding of float32 and float64)
+    if errors[0] > 1e-6 or errors[1] > 1e-9:
         raise SystemExit("the evaluator does not give what the official code gives")
     with threadpool_limits(1):
         rows = run(Bench(evaluator, space), 2 if options.quick else options.extra.seeds, options.quick)

@@ -18,12 +18,10 @@ from nas.search.operators import crossover, mutate
 from nas.search.registry import register_searcher
 from nas.search.resumable import ResumableSearcher
 from nas.search.rows import Indices, pack, pack_floats, row_keys, rows_of, rows_of_keys, unpack, unpack_floats
-from nas.search.spread import advantage, scale_of, spread_out
+from nas.search.spread import advantage, neighbours, scale_of, scaled_costs, spread_out
 from search_spaces import SearchSpace
 
 _ROUNDS: Final = 8
-_MATES: Final = 8
-"""Of so many survivors drawn at random the one most like the first parent becomes the second."""
 
 
 @register_searcher("evolution")
@@ -112,11 +110,8 @@ class EvolutionSearcher(ResumableSearcher):
 
     def _breed(self, count: int, rate: float) -> Indices:
         """Children of as many parents, each the most promising of its siblings."""
-        scaled = self._scaled_costs()
         parents = np.tile(self._rng.choice(len(self._rows), count, p=self._chances()), self._screened)
-        drawn = self._rng.integers(0, len(self._rows), (_MATES, len(parents)))
-        unlike = ((scaled[drawn] - scaled[parents]) ** 2).sum(axis=2)
-        mates = drawn[unlike.argmin(axis=0), np.arange(len(parents))]
+        mates = neighbours(scaled_costs(self._costs), parents, self._rng)
         mates = np.where(self._rng.random(len(parents)) < self._crossover_rate, mates, parents)
         children = crossover(self._space, self._rows[parents], self._rows[mates], self._rng)
         children = mutate(self._space, children, rate, self._rng)
@@ -153,13 +148,6 @@ class EvolutionSearcher(ResumableSearcher):
         promise[violations > 0] = -1e3 - violations[violations > 0]
         promise[(children == self._rows[parents]).all(axis=1)] = -np.inf
         return promise
-
-    def _scaled_costs(self) -> NDArray[np.float64]:
-        known = np.isfinite(self._costs).all(axis=1)
-        if not known.any():
-            return np.zeros_like(self._costs)
-        low, span = scale_of(self._costs[known])
-        return np.where(known[:, None], (self._costs - low) / span, 1.0)
 
     def _violations(self) -> NDArray[np.float64]:
         return Scores(self._costs, self._margins).violations

@@ -18,7 +18,7 @@ from nas.search.operators import crossover, mutate
 from nas.search.registry import register_searcher
 from nas.search.resumable import ResumableSearcher
 from nas.search.rows import Indices, pack, pack_floats, row_keys, rows_of, rows_of_keys, unpack, unpack_floats
-from nas.search.spread import advantage, scale_of, spread_out
+from nas.search.spread import advantage, neighbours, scale_of, scaled_costs, spread_out
 from nas.search.unseen import ENUMERABLE, enumerate_space
 from search_spaces import SearchSpace
 
@@ -98,7 +98,8 @@ class ModelAssistedSearcher(ResumableSearcher):
         found = [(pool[:0], costs[:0], violations[:0])]
         tried: set[bytes] = set()
         for _ in range(_GENERATIONS):
-            left, right = self._rng.integers(0, len(pool), (2, self._candidates))
+            left = self._rng.integers(0, len(pool), self._candidates)
+            right = neighbours(scaled_costs(costs), left, self._rng)
             children = crossover(self._space, pool[left], pool[right], self._rng)
             children = self._new(mutate(self._space, children, 1 / children.shape[1], self._rng), tried)
             if not len(children):

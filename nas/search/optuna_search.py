@@ -237,8 +237,6 @@ class OptunaSearcher:
                 workers, told = list(state["workers"]), set(unpack(state["told"], len(self._space.decisions)))
                 self._store.sharing.become(workers)
                 own = {*self._store.sharing.ours}
-                self._again = [
-                    key for key in self._unseen.keys if key not in told and self._owners.get(key) in own
-                ]
+                self._again = [key for key in self._unseen.keys if key not in told and self._owners.get(key) in own]
         except (AttributeError, LookupError, OverflowError, TypeError, ValueError) as error:
             raise NasError(f"the saved state of the optuna search is damaged: {error!r}") from error

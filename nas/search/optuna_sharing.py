@@ -79,6 +79,8 @@ class Sharing:
                     break
                 except NasError as error:
                     if time.monotonic() > deadline:
-                        raise NasError(f"another process has been proposing for {_PATIENCE_S:.0f} s: {error}") from error
+                        raise NasError(
+                            f"another process has been proposing for {_PATIENCE_S:.0f} s: {error}"
+                        ) from error
                     time.sleep(_RETRY_S)
             yield

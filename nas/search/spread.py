@@ -35,6 +35,34 @@ def advantage(points: Costs, front: Costs) -> NDArray[np.float64]:
     return nearest
 
 
+def neighbours(
+    scaled: Costs, members: NDArray[np.int64], rng: np.random.Generator, *, drawn: int = 8
+) -> NDArray[np.int64]:
+    """For each member the one most like it of a few that are drawn at random: what lies near on a front mixes well.
+
+    Args:
+        scaled: costs in one scale, shape ``(points, objectives)``, finite.
+        members: positions in ``scaled``.
+        rng: source of randomness.
+        drawn: the more, the nearer.
+
+    Returns:
+        Positions, as many as members.
+    """
+    candidates = rng.integers(0, len(scaled), (drawn, len(members)))
+    unlike = ((scaled[candidates] - scaled[members]) ** 2).sum(axis=2)
+    return candidates[unlike.argmin(axis=0), np.arange(len(members))]
+
+
+def scaled_costs(costs: Costs) -> Costs:
+    """Costs in the scale of those that are known; unknown ones, which are infinite, count as the worst."""
+    known = np.isfinite(costs).all(axis=1)
+    if not known.any():
+        return np.zeros_like(costs)
+    low, span = scale_of(costs[known])
+    return np.where(known[:, None], (costs - low) / span, 1.0)
+
+
 def spread_out(costs: Costs, count: int) -> NDArray[np.int64]:
     """Positions of ``count`` points that lie far apart: the best in every objective, then always the loneliest.
 

@@ -117,5 +117,5 @@ def test_a_limit_that_cannot_be_kept_is_explained(space: SearchSpace) -> None:
 
 
 def test_limits_that_cannot_be_kept_together_are_explained(space: SearchSpace) -> None:
-    with pytest.raises(NasError, match="cannot be kept together: .* each alone can be"):
+    with pytest.raises(NasError, match=r"cannot be kept together: .* each alone can be"):
         find(space, Limit("latency_s.toy", at_most=15e-3), Limit("flash_bytes", at_most=5e3))
