@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from nas.candidate import Candidate
+from nas.dominance import checked_costs, non_dominated
 from nas.errors import NasError
 from nas.objective import Problem
 
@@ -36,7 +37,7 @@ def non_dominated_sort(costs: ArrayLike) -> NDArray[np.int64]:
     Raises:
         NasError: a cost is NaN, or the array is not two-dimensional.
     """
-    array = _checked(costs)
+    array = checked_costs(costs)
     if not array.size:
         return np.zeros(len(array), np.int64)
     unique, inverse = np.unique(array, axis=0, return_inverse=True)  # sorts lexicographically
@@ -150,7 +151,7 @@ def crowding_distance(costs: ArrayLike, ranks: NDArray[np.int64] | None = None) 
     Raises:
         NasError: a cost is NaN or infinite.
     """
-    array = _checked(costs)
+    array = checked_costs(costs)
     if not np.isfinite(array).all():
         raise NasError("crowding distance needs finite costs; leave infeasible points out")
     count = len(array)
@@ -185,7 +186,7 @@ def hypervolume(costs: ArrayLike, reference: ArrayLike) -> float:
     Raises:
         NasError: NaN, shapes that do not fit, or more than three objectives.
     """
-    array, corner = _checked(costs), np.asarray(reference, np.float64)
+    array, corner = checked_costs(costs), np.asarray(reference, np.float64)
     if corner.shape != array.shape[1:] or not np.isfinite(corner).all():
         raise NasError(
             f"reference {corner.tolist()} does not fit costs of shape {array.shape}; give one finite value each"
@@ -236,16 +237,6 @@ class _Area:
         self.ys[start:stop] = [y]
 
 
-def _checked(costs: ArrayLike) -> Costs:
-    array = np.asarray(costs, np.float64)
-    if array.ndim != 2:
-        raise NasError(f"costs have shape {array.shape}; give an array of shape (points, objectives)")
-    if np.isnan(array).any():
-        rows = np.flatnonzero(np.isnan(array).any(axis=1)).tolist()
-        raise NasError(f"costs of points {rows[:10]} are NaN; only numbers can be compared")
-    return array
-
-
 @dataclass(frozen=True)
 class ParetoFront:
     """Candidates that keep every limit and that no other candidate beats.
@@ -267,7 +258,7 @@ class ParetoFront:
         """
         scores = problem.scores(candidates)
         kept = np.flatnonzero(scores.violations == 0)
-        kept = kept[non_dominated_sort(scores.costs[kept]) == 0]
+        kept = kept[non_dominated(scores.costs[kept])]
         best: dict[tuple[float, ...], Candidate] = {}
         for position in kept.tolist():
             candidate, point = candidates[position], tuple(scores.costs[position].tolist())

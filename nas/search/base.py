@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
+import numpy as np
+from numpy.typing import NDArray
+
 from nas.candidate import Candidate
 from nas.errors import NasError
-from nas.objective import Problem
+from nas.objective import Problem, Scores
 from search_spaces import Architecture, SearchSpace
 
 
@@ -76,3 +79,27 @@ def check_count(count: int) -> None:
     """
     if count < 1:
         raise NasError(f"{count} architectures were asked for; ask for 1 or more")
+
+
+def check_scores(problem: Problem, rows: NDArray[np.int64], scores: Scores) -> None:
+    """Check that scores belong to as many rows and can be compared.
+
+    Raises:
+        NasError: shapes that do not fit, or values that are NaN.
+    """
+    expected = ((len(rows), len(problem.objectives)), (len(rows), len(problem.limits)))
+    if (scores.costs.shape, scores.margins.shape) != expected:
+        raise NasError(
+            f"{len(rows)} rows came with costs of shape {scores.costs.shape} and margins of shape "
+            f"{scores.margins.shape}; give {expected[0]} and {expected[1]}"
+        )
+    # Only a candidate that breaks a limit may leave a cost unknown, which is then infinite.
+    unknown = ~np.isfinite(scores.costs).all(axis=1) & (scores.violations == 0)
+    bad = np.flatnonzero(unknown | np.isnan(scores.costs).any(axis=1) | ~np.isfinite(scores.margins).all(axis=1))
+    if len(bad):
+        raise NasError(
+            f"results of {len(bad)} of {len(rows)} networks cannot be compared, the first of them of "
+            f"{rows[bad[0]].tolist()}: costs {scores.costs[bad[0]].tolist()}, "
+            f"margins {scores.margins[bad[0]].tolist()}; "
+            "only finite numbers can be compared: check the evaluator or predictor that gave them"
+        )

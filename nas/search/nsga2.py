@@ -80,7 +80,7 @@ class Nsga2Searcher(ResumableSearcher):
         """Rows of the first population."""
         ends = rows_of(self._space, [self._space.smallest(), self._space.largest()])
         found = self._unseen.take(ends, count)
-        return np.concatenate([found, self._unseen.draw(self._rng, count - len(found))])
+        return self._topped_up(found, count)
 
     def _children(self, count: int) -> Indices:
         """New children of the survivors; where these repeat what was seen, mutation grows, then chance takes over."""
@@ -92,7 +92,7 @@ class Nsga2Searcher(ResumableSearcher):
                 return found
             found = np.concatenate([found, self._unseen.take(self._breed(missing, rate), missing)])
             rate = min(1.5 * rate, 0.5)
-        return np.concatenate([found, self._unseen.draw(self._rng, count - len(found))])
+        return self._topped_up(found, count)
 
     def _breed(self, count: int, mutation_rate: float) -> Indices:
         # Binary tournaments: survivors are in order of merit, so the smaller position wins.

@@ -59,14 +59,23 @@ def get_searcher(
         options: settings of that searcher, such as ``population`` of ``nsga2`` or ``sampler`` of ``optuna``.
 
     Raises:
-        NasError: an unknown name, or settings that the searcher does not have or cannot use.
+        NasError: an unknown name, settings that the searcher does not have or cannot use, or a space without choices.
     """
     factory = _factory(name)
+    _check_space(space)
     problem = Problem(tuple(objectives), tuple(limits))
     try:
         return factory(space, problem, rng, **(options or {}))
     except TypeError as error:
         raise NasError(f"searcher {name!r} cannot be made with options {dict(options or {})}: {error}") from error
+
+
+def _check_space(space: SearchSpace) -> None:
+    if not space.decisions:
+        raise NasError(f"space {space.name!r} has no decisions: there is nothing to search")
+    empty = [decision.name for decision in space.decisions if not decision.options]
+    if empty:
+        raise NasError(f"space {space.name!r} is empty: decisions {empty} have no options; give each at least one")
 
 
 def _factory(name: str) -> SearcherFactory:

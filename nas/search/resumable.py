@@ -11,7 +11,7 @@ import numpy as np
 from nas.candidate import Candidate
 from nas.errors import NasError
 from nas.objective import Problem, Scores
-from nas.search.base import check_count, check_header, state_header
+from nas.search.base import check_count, check_header, check_scores, state_header
 from nas.search.rows import Indices, pack, row_keys, rows_of, rows_of_keys, unpack
 from nas.search.unseen import Unseen
 from search_spaces import Architecture, SearchSpace
@@ -49,18 +49,30 @@ class ResumableSearcher(ABC):
 
     def ask(self, count: int) -> list[Architecture]:
         """New architectures; see ``Searcher.ask``."""
+        return self._space.architectures(self.ask_rows(count))
+
+    def ask_rows(self, count: int) -> Indices:
+        """What ``ask`` gives, as rows of option indices: for evaluators that judge thousands at once."""
         check_count(count)
         keys, self._again = self._again[:count], self._again[count:]
         if len(keys) < count:
             fresh = row_keys(self._propose(count - len(keys)))
             self._pending.update(dict.fromkeys(fresh))
             keys = keys + fresh
-        return self._space.architectures(rows_of_keys(keys, len(self._space.decisions)))
+        return rows_of_keys(keys, len(self._space.decisions))
 
     def tell(self, candidates: Sequence[Candidate]) -> None:
         """Results; see ``Searcher.tell``."""
         rows = rows_of(self._space, [candidate.arch for candidate in candidates])
-        scores = self._problem.scores(candidates)
+        self.tell_rows(rows, self._problem.scores(candidates))
+
+    def tell_rows(self, rows: Indices, scores: Scores) -> None:
+        """What ``tell`` takes, as canonical rows of option indices and their scores.
+
+        Raises:
+            NasError: a cost or margin is NaN, or the shapes do not fit.
+        """
+        check_scores(self._problem, rows, scores)
         news: dict[bytes, int] = {}
         for position, key in enumerate(row_keys(rows)):
             if key in self._pending or key not in self._unseen:
@@ -73,6 +85,10 @@ class ResumableSearcher(ABC):
         for key in news:
             self._pending.pop(key, None)
         self._again = [key for key in self._again if key in self._pending]
+
+    def _topped_up(self, found: Indices, count: int) -> Indices:
+        """These rows, and random new ones up to ``count``."""
+        return np.concatenate([found, self._unseen.draw(self._rng, count - len(found))])
 
     def state(self) -> dict[str, Any]:
         """See ``Searcher.state``."""

@@ -54,3 +54,13 @@ def unpack(text: str, decisions: int) -> list[bytes]:
     if len(data) % width:
         raise ValueError(f"{len(data)} bytes are not a whole number of rows of {width}")
     return [data[start : start + width] for start in range(0, len(data), width)]
+
+
+def pack_floats(values: NDArray[np.float64]) -> str:
+    """Numbers as one string, exact and with infinities, for a state that ``json`` writes."""
+    return base64.b64encode(np.ascontiguousarray(values, "<f8").tobytes()).decode()
+
+
+def unpack_floats(text: str, *shape: int) -> NDArray[np.float64]:
+    """What ``pack_floats`` made a string of; one length of the shape may be -1."""
+    return np.frombuffer(base64.b64decode(text, validate=True), "<f8").reshape(shape).astype(np.float64)
