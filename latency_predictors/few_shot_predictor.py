@@ -143,5 +143,6 @@ def _fleet(place: str) -> Fleet:
 
 
 @lru_cache(maxsize=4)
-def _learnt(path: Path, version: int) -> Fleet:  # noqa: ARG001 (the version tells files apart)
+def _learnt(path: Path, version: int) -> Fleet:
+    """The version only tells files of one name apart."""
     return KnownDevices.load(path).fleet()

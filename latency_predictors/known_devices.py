@@ -66,7 +66,9 @@ class KnownDevices:
         old[:, : len(self.devices)] = self.latencies_s
         for device, given in latencies_s.items():
             new[:, devices.index(device)] = given
-        return KnownDevices(devices, np.concatenate([self.matrix, feature_matrix(networks)]), np.concatenate([old, new]))
+        return KnownDevices(
+            devices, np.concatenate([self.matrix, feature_matrix(networks)]), np.concatenate([old, new])
+        )
 
     def fleet(self) -> Fleet:
         """What these devices teach.

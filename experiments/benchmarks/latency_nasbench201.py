@@ -15,7 +15,12 @@ from numpy.typing import NDArray
 Floats = NDArray[np.float64]
 
 _NONE, _SKIP, _CONV1, _CONV3, _POOL = range(5)
-_COSTS = {"launches": (0, 0, 1, 1, 1), "convolutions": (0, 0, 1, 1, 0), "macs": (0, 0, 1, 9, 0), "steps": (0, 1, 1, 1, 1)}
+_COSTS = {
+    "launches": (0, 0, 1, 1, 1),
+    "convolutions": (0, 0, 1, 1, 0),
+    "macs": (0, 0, 1, 9, 0),
+    "steps": (0, 1, 1, 1, 1),
+}
 _EDGES = ((0, 1), (0, 2), (1, 2), (0, 3), (1, 3), (2, 3))
 
 

@@ -29,7 +29,10 @@ def ofa_groups(file: Mapping[str, NDArray[np.generic]]) -> tuple[dict[str, Float
     stages = np.eye(len(_WIDTHS))[stage]
     squeezed = np.array(_SQUEEZED, np.float64)[stage]
     options = np.concatenate(
-        [(kernel[:, :, None] == _KERNELS) * active[:, :, None], (expansion[:, :, None] == _EXPANSIONS) * active[:, :, None]],
+        [
+            (kernel[:, :, None] == _KERNELS) * active[:, :, None],
+            (expansion[:, :, None] == _EXPANSIONS) * active[:, :, None],
+        ],
         axis=2,
     )
     both = (options[:, :, :3, None] * options[:, :, None, 3:]).reshape(*kernel.shape, -1)

@@ -13,10 +13,10 @@ from functools import cached_property
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 from latency_fbnet import fbnet_groups
 from latency_nasbench201 import nasbench201_groups
 from latency_ofa import ofa_groups
+from numpy.typing import NDArray
 
 from latency_predictors.few_shot import Description, Quantities
 

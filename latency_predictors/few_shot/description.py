@@ -44,7 +44,9 @@ class Description:
             raise PredictorError(f"groups of features describe {lengths} networks; give at least one, all as long")
         for name, matrix in groups.items():
             if matrix.ndim != 2 or not np.isfinite(matrix).all():
-                raise PredictorError(f"features {name!r} of shape {matrix.shape}: give finite numbers in two dimensions")
+                raise PredictorError(
+                    f"features {name!r} of shape {matrix.shape}: give finite numbers in two dimensions"
+                )
         joined = np.concatenate([np.asarray(matrix, np.float64) for matrix in groups.values()], axis=1)
         return cls(joined, tuple((name, matrix.shape[1]) for name, matrix in groups.items()))
 

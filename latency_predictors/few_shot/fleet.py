@@ -53,9 +53,7 @@ class Fleet:
     strangest: float = np.inf
 
     @classmethod
-    def fit(
-        cls, known: Description, quantities: Quantities, latencies_s: Floats, *, fine: Sequence[str] = ()
-    ) -> Fleet:
+    def fit(cls, known: Description, quantities: Quantities, latencies_s: Floats, *, fine: Sequence[str] = ()) -> Fleet:
         """Learn from devices on which many networks were measured.
 
         Args:
@@ -93,7 +91,8 @@ class Fleet:
         names = np.array([name for name, _ in self.scaling.groups])
         coarse = ~np.isin(names[self.scaling.group], self.fine)
         _, group = np.unique(self.scaling.group[coarse], return_inverse=True)
-        return Encoded(features[:, coarse], group, mixed)
+        # Sums depend on the order of an array in memory, and a predictor that was saved must give the same.
+        return Encoded(np.ascontiguousarray(features[:, coarse]), group, np.ascontiguousarray(mixed))
 
     def adapt(self, seen: Encoded, latencies_s: Floats) -> Target:
         """An unseen device after some of its networks were measured, or none.
@@ -159,5 +158,7 @@ def _single(latencies_s: Floats) -> Floats:
     """One latency, which need not differ from others."""
     given = np.asarray(latencies_s, np.float64)
     if given.shape != (1,) or not np.isfinite(given).all() or (given <= 0).any():
-        raise PredictorError(f"latencies {given.tolist()} were given for one network; give one positive number of seconds")
+        raise PredictorError(
+            f"latencies {given.tolist()} were given for one network; give one positive number of seconds"
+        )
     return given

@@ -101,7 +101,7 @@ def weigh(measured: Measured, deviations: tuple[Deviations, ...], *, keep: int) 
     if len(measured.relative) > _MANY:
         part = measured.take(np.linspace(0, len(measured.relative) - 1, _MANY).astype(np.intp))
         likely_sizes = weigh(part, deviations, keep=_SHORT_LIST)
-        rows = [np.unique(found.which) for found in likely_sizes]
+        rows = [np.unique(found.which) if len(found.which) else np.zeros(1, np.intp) for found in likely_sizes]
         deviations = tuple(known.take(kept) for known, kept in zip(deviations, rows, strict=True))
     solved = [_solve(measured, index, known) for index, known in enumerate(deviations)]
     evidence = np.concatenate([entry[0] for entry in solved])

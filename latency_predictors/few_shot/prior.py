@@ -55,7 +55,7 @@ class Deviations:
 
 
 def learn_deviations(
-    features: Floats, group: Ints, mixed: Floats, latencies_s: Floats, typical_s: Floats, shift: float
+    features: Floats, group: Ints, mixed: Floats, latencies_s: Floats, typical_s: Floats, *, shift: float
 ) -> Deviations:
     """Play every game for one transform.
 
@@ -119,4 +119,4 @@ def all_deviations(
     features: Floats, group: Ints, mixed: Floats, latencies_s: Floats, typical_s: Floats
 ) -> tuple[Deviations, ...]:
     """``learn_deviations`` for every transform."""
-    return tuple(learn_deviations(features, group, mixed, latencies_s, typical_s, shift) for shift in SHIFTS)
+    return tuple(learn_deviations(features, group, mixed, latencies_s, typical_s, shift=shift) for shift in SHIFTS)

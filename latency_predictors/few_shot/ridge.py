@@ -36,9 +36,7 @@ class RidgeFit:
     covariance: Floats
 
 
-def fit_ridge(
-    features: Floats, group: Ints, response: Floats, *, rounds: int, gram: Floats | None = None
-) -> RidgeFit:
+def fit_ridge(features: Floats, group: Ints, response: Floats, *, rounds: int, gram: Floats | None = None) -> RidgeFit:
     """Fit weights, variances of groups and noise.
 
     Args:
@@ -72,7 +70,9 @@ def left_out_density(fit: RidgeFit, features: Floats, response: Floats) -> Float
 
     The leave-one-out residual of a linear smoother is its residual over one less its leverage.
     """
-    leverage = np.einsum("nf,fg,ng->n", features, fit.covariance / fit.noise, features, optimize=True) + 1 / len(features)
+    leverage = np.einsum("nf,fg,ng->n", features, fit.covariance / fit.noise, features, optimize=True) + 1 / len(
+        features
+    )
     kept = np.maximum(1 - leverage, 1e-3)
     variance = fit.noise / kept
     error = (response - fit.offset - features @ fit.weights) / kept

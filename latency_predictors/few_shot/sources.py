@@ -62,9 +62,9 @@ def fit_sources(features: Floats, group: Ints, latencies_s: Floats) -> Sources:
         _, fit, shift = max(tried, key=lambda entry: entry[0])
         best.append((fit, shift))
     return Sources(
-        weights=np.stack([fit.weights for fit, _ in best], axis=1),
+        weights=np.ascontiguousarray(np.array([fit.weights for fit, _ in best]).reshape(-1, features.shape[1]).T),
         offsets=np.array([fit.offset for fit, _ in best]),
         shifts=np.array([shift for _, shift in best]),
         typical_s=typical,
-        noise=np.sqrt([fit.noise for fit, _ in best]),
+        noise=np.sqrt(np.array([fit.noise for fit, _ in best])),
     )

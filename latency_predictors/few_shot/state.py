@@ -57,7 +57,9 @@ def target_from(arrays: Mapping[str, NDArray[Any]], values: Mapping[str, Any]) -
         quantities=tuple(values["quantities"]),
         quantity_typical=arrays["quantity_typical"],
         sources=Sources(*(arrays[f"sources.{field.name}"] for field in fields(Sources))),
-        deviations=tuple(Deviations(**_whole(f"deviations.{index}", Deviations, arrays)) for index in range(len(SHIFTS))),
+        deviations=tuple(
+            Deviations(**_whole(f"deviations.{index}", Deviations, arrays)) for index in range(len(SHIFTS))
+        ),
         widening=tuple(float(factor) for factor in values["widening"]),
         strangest=np.inf if strangest is None else float(strangest),
     )
