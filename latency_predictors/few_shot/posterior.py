@@ -116,7 +116,9 @@ def weigh(measured: Measured, deviations: tuple[Deviations, ...], *, keep: int) 
         start += len(own)
         kept = np.flatnonzero(part > 0)
         variances = known.variances[which[kept]]
-        found.append(Hypotheses(shift, part[kept], shares[kept], duals[kept], variances, noise[kept], which[kept]))
+        # Sums depend on the order of an array in memory, and a predictor that was saved must give the same.
+        rows = (np.ascontiguousarray(array[kept]) for array in (shares, duals))
+        found.append(Hypotheses(shift, part[kept], *rows, np.ascontiguousarray(variances), noise[kept], which[kept]))
     return tuple(found)
 
 

@@ -107,7 +107,7 @@ def _untaught(mean: Floats, span: float, groups: int) -> Deviations:
 def _games(known: Floats, devices: int) -> Iterator[tuple[int, Ints]]:
     """The device that plays the unseen one, and the devices, virtual ones among them, that stay known."""
     count = known.shape[1]
-    similar = np.corrcoef(known.T) if count > 1 else np.ones((1, 1))
+    similar = np.atleast_2d(np.corrcoef(known.T)) if count else np.zeros((0, 0))
     virtual = np.arange(count, devices)
     for target in range(count):
         others = np.array([index for index in np.argsort(similar[target]) if index != target], np.intp)
