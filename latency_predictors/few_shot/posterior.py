@@ -101,8 +101,8 @@ def weigh(measured: Measured, deviations: tuple[Deviations, ...], *, keep: int) 
     if len(measured.relative) > _MANY:
         part = measured.take(np.linspace(0, len(measured.relative) - 1, _MANY).astype(np.intp))
         likely_sizes = weigh(part, deviations, keep=_SHORT_LIST)
-        rows = [np.unique(found.which) if len(found.which) else np.zeros(1, np.intp) for found in likely_sizes]
-        deviations = tuple(known.take(kept) for known, kept in zip(deviations, rows, strict=True))
+        few = [np.unique(found.which) if len(found.which) else np.zeros(1, np.intp) for found in likely_sizes]
+        deviations = tuple(known.take(rows) for known, rows in zip(deviations, few, strict=True))
     solved = [_solve(measured, index, known) for index, known in enumerate(deviations)]
     evidence = np.concatenate([entry[0] for entry in solved])
     likely = np.argsort(evidence)[::-1][:keep]
@@ -112,13 +112,21 @@ def weigh(measured: Measured, deviations: tuple[Deviations, ...], *, keep: int) 
     found = []
     start = 0
     for shift, known, (own, shares, duals, which, noise) in zip(SHIFTS, deviations, solved, strict=True):
-        part = weight[start : start + len(own)]
+        probability = weight[start : start + len(own)]
         start += len(own)
-        kept = np.flatnonzero(part > 0)
-        variances = known.variances[which[kept]]
-        # Sums depend on the order of an array in memory, and a predictor that was saved must give the same.
-        rows = (np.ascontiguousarray(array[kept]) for array in (shares, duals))
-        found.append(Hypotheses(shift, part[kept], *rows, np.ascontiguousarray(variances), noise[kept], which[kept]))
+        kept = np.flatnonzero(probability > 0)
+        found.append(
+            Hypotheses(
+                shift=shift,
+                weight=probability[kept],
+                # Sums depend on the order of an array in memory, and a predictor that was saved must give the same.
+                shares=np.ascontiguousarray(shares[kept]),
+                duals=np.ascontiguousarray(duals[kept]),
+                variances=np.ascontiguousarray(known.variances[which[kept]]),
+                noise=noise[kept],
+                which=which[kept],
+            )
+        )
     return tuple(found)
 
 
