@@ -3,7 +3,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
-HELPERS := experiments/benchmarks/common.py experiments/benchmarks/note10.py experiments/benchmarks/tables.py
+HELPERS := $(addprefix experiments/benchmarks/,common.py note10.py tables.py) \
+	$(wildcard experiments/benchmarks/latency_*.py)
 BENCHMARKS := $(filter-out $(HELPERS),$(sort $(wildcard experiments/benchmarks/*.py)))
 
 .PHONY: help setup demo test check bench tables constraints clean

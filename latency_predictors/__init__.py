@@ -6,6 +6,8 @@ from latency_predictors.check import MINIMUM_CHECKED, check_predictor, cross_val
 from latency_predictors.cost_model import CostModelPredictor
 from latency_predictors.errors import PredictorError
 from latency_predictors.features import feature_matrix, feature_names, features
+from latency_predictors.few_shot_predictor import FewShotPredictor
+from latency_predictors.known_devices import KnownDevices
 from latency_predictors.predictor import HeldOut, LatencyPredictor
 from latency_predictors.registry import describe_predictor, get_predictor, predictor_names, register_predictor
 from latency_predictors.scores import PredictorScores, score
@@ -17,7 +19,9 @@ __all__ = [
     "BlockTablePredictor",
     "CostModelPredictor",
     "FeaturePredictor",
+    "FewShotPredictor",
     "HeldOut",
+    "KnownDevices",
     "LatencyPredictor",
     "PredictorError",
     "PredictorScores",

@@ -8,6 +8,7 @@ from typing import Any
 from latency_predictors.boosting import FeaturePredictor
 from latency_predictors.cost_model import CostModelPredictor
 from latency_predictors.errors import PredictorError
+from latency_predictors.few_shot_predictor import FewShotPredictor
 from latency_predictors.predictor import LatencyPredictor
 from latency_predictors.table import BlockTablePredictor
 
@@ -26,7 +27,7 @@ def register_predictor(predictor: type[LatencyPredictor]) -> type[LatencyPredict
     return predictor
 
 
-for _predictor in (BlockTablePredictor, CostModelPredictor, FeaturePredictor):
+for _predictor in (BlockTablePredictor, CostModelPredictor, FeaturePredictor, FewShotPredictor):
     register_predictor(_predictor)
 
 

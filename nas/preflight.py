@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 
-from latency_predictors import MINIMUM_CHECKED
+from latency_predictors import MINIMUM_CHECKED, KnownDevices
 from nas.config import Config
 from nas.errors import NasError
 from nas.ledger import Ledger
@@ -19,6 +21,7 @@ def check(config: Config) -> None:
 
     Raises:
         SupernetError: a GPU is asked for where there is none.
+        PredictorError: a file of known devices that cannot be read.
         NasError: a device that cannot be used, images that are not there, a space with too few networks, a limit that
             no network meets, options that the searcher cannot use, or a database that cannot be opened.
     """
@@ -31,6 +34,8 @@ def check(config: Config) -> None:
     _rehearse_search(config)
     if config.ledger is not None:
         Ledger(config.ledger).close()
+    if config.predictor.fleet is not None:
+        KnownDevices.load(Path(config.predictor.fleet))
 
 
 def _check_size(config: Config) -> None:

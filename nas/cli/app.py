@@ -134,6 +134,19 @@ for _stage, _description in (
     app.command(_stage)(_stage_command(_stage, _description))
 
 
+@app.command("fleet")
+def fleet_command(
+    fleet: Annotated[Path, typer.Argument(help="File of known devices; made if it is not there.", metavar="FILE")],
+    run_dir: _RunDir,
+) -> None:
+    """Add what a run measured to a file of known devices, which `predictor.fleet` names."""
+    with reported():
+        from nas.known_devices import add_run
+
+        known = add_run(fleet, run_dir)
+        typer.echo(f"{fleet}: {len(known.devices)} devices, {len(known.matrix)} networks")
+
+
 @app.command("status")
 def status_command(run_dir: _RunDir) -> None:
     """Show which stages of a run are done, and its networks if there are any."""

@@ -157,6 +157,7 @@ class PredictorSection(Section):
         min_spearman: rank correlation below which a predictor is not used.
         max_mape: mean absolute error, as a share of the measured latency, above which it is not used.
         on_failure: ``error`` stops the run; ``measure`` measures every candidate of the search instead.
+        fleet: file of known devices (``nas fleet FILE RUN_DIR``) that ``few_shot`` starts from; none if left out.
     """
 
     names: tuple[str, ...] = Field(default_factory=lambda: tuple(predictor_names()), min_length=1)
@@ -164,6 +165,7 @@ class PredictorSection(Section):
     min_spearman: float = Field(0.8, ge=-1, le=1)
     max_mape: float = Field(0.3, gt=0)
     on_failure: Literal["error", "measure"] = "error"
+    fleet: str | None = None
 
     @model_validator(mode="after")
     def _exist(self) -> PredictorSection:

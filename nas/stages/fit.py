@@ -6,7 +6,14 @@ from typing import Any
 
 import numpy as np
 
-from latency_predictors import LatencyPredictor, PredictorScores, load_predictor, save_predictor, select_predictor
+from latency_predictors import (
+    FewShotPredictor,
+    LatencyPredictor,
+    PredictorScores,
+    load_predictor,
+    save_predictor,
+    select_predictor,
+)
 from nas.errors import NasError
 from nas.files import read_json, reading, write_json
 from nas.stages.context import Context
@@ -62,7 +69,10 @@ def _fit(context: Context, target: str, measured: list[Row]) -> Row:
     networks = [context.space.lower(row["arch"]) for row in measured]
     latencies_s = np.array([row["median_s"] for row in measured])
     rng = context.rng("fit", target)
-    predictor, scores = select_predictor(section.names, networks, latencies_s, rng, folds=section.folds)
+    options = {FewShotPredictor.name: {"fleet": section.fleet}}
+    predictor, scores = select_predictor(
+        section.names, networks, latencies_s, rng, folds=section.folds, options=options
+    )
     best = scores[predictor.name]
     passed = best.passes(min_spearman=section.min_spearman, max_mape=section.max_mape)
     save_predictor(predictor, context.path(_FOLDER, target))

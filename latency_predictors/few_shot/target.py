@@ -1,0 +1,194 @@
+"""An unseen device after a few measurements: predictions, intervals, and whether it is like any device known."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from scipy.linalg import solve_triangular
+from scipy.special import ndtr, stdtrit
+
+from latency_predictors.few_shot.description import Floats, Ints
+from latency_predictors.few_shot.posterior import OFFSET_VARIANCE, Hypotheses, group_kernels
+from latency_predictors.few_shot.prior import Deviations
+from latency_predictors.few_shot.response import inverse, transform
+
+if TYPE_CHECKING:
+    from latency_predictors.few_shot.fleet import Fleet
+
+_FOR_INTERVALS = 12  # hypotheses of a transform that tell an interval's width
+_CHUNK = 4096
+_BISECTIONS = 40
+_LEAST_LOG_SPREAD = 0.3  # of devices whose speed nothing is known of
+
+
+@dataclass(frozen=True)
+class Encoded:
+    """Networks as a fleet sees them.
+
+    Attributes:
+        features: scaled, shape ``(networks, features)``.
+        group: of every feature.
+        mixed: relative latencies on known and then on virtual devices, shape ``(networks, devices)``.
+    """
+
+    features: Floats
+    group: Ints
+    mixed: Floats
+
+    def __len__(self) -> int:
+        return len(self.features)
+
+    def take(self, rows: Ints | slice) -> Encoded:
+        """Some of the networks."""
+        return Encoded(self.features[rows], self.group, self.mixed[rows])
+
+    def without(self, device: int) -> Encoded:
+        """As a fleet without one of its devices sees them."""
+        return Encoded(self.features, self.group, np.delete(self.mixed, device, axis=1))
+
+
+@dataclass(frozen=True)
+class Target:
+    """An unseen device as the posterior has it.
+
+    Attributes:
+        fleet: what was known before.
+        seen: measured networks.
+        typical_s: scale of its latencies in seconds; 0 where none was measured.
+        hypotheses: by transform; none where nothing was measured.
+    """
+
+    fleet: Fleet
+    seen: Encoded
+    typical_s: float
+    hypotheses: tuple[Hypotheses, ...]
+
+    def predict(self, networks: Encoded) -> Floats:
+        """Latencies in seconds, shape ``(networks,)``."""
+        if not self.hypotheses:
+            return np.asarray(np.exp(self._unmeasured(networks)[0]), np.float64)
+        total = np.zeros(len(networks))
+        for found, known in self._likely():
+            mean = _mean(found, known, self.seen, networks)
+            total += found.weight.sum() * inverse(mean, found.shift)
+        return self.typical_s * total
+
+    def interval(self, networks: Encoded, coverage: float = 0.9) -> tuple[Floats, Floats]:
+        """Bounds in seconds that hold a measured latency with probability ``coverage``, each of shape ``(networks,)``.
+
+        Quantiles of the posterior, a mixture over transforms, widened by what known devices asked for.
+        """
+        tail = (1 - coverage) / 2
+        if not self.hypotheses:
+            middle, spread = self._unmeasured(networks)
+            reach = spread * float(stdtrit(max(len(self.fleet.sources.typical_s) - 1, 1), 1 - tail))
+            return np.exp(middle - reach), np.exp(middle + reach)
+        parts = self._parts(networks)
+        bounds = (self.typical_s * _quantile(parts, probability) for probability in (tail, 1 - tail))
+        lower, upper = bounds
+        return lower, upper
+
+    def standard_errors(self, networks: Encoded, latencies_s: Floats) -> Floats:
+        """Errors in standard deviations of the likeliest transform's posterior, before any widening."""
+        parts = self._parts(networks, widening=1.0)
+        _, shift, mean, deviation = max(parts, key=lambda part: part[0])
+        return np.asarray((transform(latencies_s / self.typical_s, shift) - mean) / deviation, np.float64)
+
+    @property
+    def strangeness(self) -> float:
+        """Prior deviation from the mix of known devices, as the likely hypotheses have it, on measured networks."""
+        total = 0.0
+        for found, known in self._likely():
+            mixed = transform(self.seen.mixed, found.shift) - known.mean
+            linear = group_kernels(self.seen.features, self.seen.features, self.seen.group)
+            kernels = np.concatenate([linear, (mixed @ mixed.T / known.span**2)[None]])
+            deviation = np.einsum("hg,gij,hj->hi", found.variances, kernels, found.duals)
+            total += float(found.weight @ deviation.std(axis=1))
+        return total
+
+    @property
+    def is_unlike_any(self) -> bool:
+        """Whether it is much further from a mix of known devices than any of them is from a mix of the others."""
+        return bool(self.hypotheses) and self.strangeness > self.fleet.strangest
+
+    def _likely(self) -> Iterator[tuple[Hypotheses, Deviations]]:
+        for found, known in zip(self.hypotheses, self.fleet.deviations, strict=True):
+            if len(found.weight):
+                yield found, known
+
+    def _unmeasured(self, networks: Encoded) -> tuple[Floats, Floats]:
+        """Mean and deviation of log latency over the known devices."""
+        typical = self.fleet.sources.typical_s
+        logs = np.log(networks.mixed[:, : len(typical)] * typical)
+        spread = np.sqrt(logs.var(axis=1, ddof=min(1, len(typical) - 1)) + _LEAST_LOG_SPREAD**2)
+        return logs.mean(axis=1), spread * np.sqrt(1 + 1 / len(typical))
+
+    def _parts(self, networks: Encoded, widening: float | None = None) -> list[tuple[float, float, Floats, Floats]]:
+        """Weight, shift, mean and deviation of the response, by transform."""
+        factor = self.fleet.widening_after(len(self.seen)) if widening is None else widening
+        parts = []
+        for found, known in self._likely():
+            chunks = [networks.take(slice(start, start + _CHUNK)) for start in range(0, len(networks), _CHUNK)]
+            moments = [_moments(found, known, self.seen, chunk) for chunk in chunks]
+            mean = np.concatenate([entry[0] for entry in moments])
+            deviation = np.sqrt(np.concatenate([entry[1] for entry in moments]))
+            parts.append((float(found.weight.sum()), found.shift, mean, factor * deviation))
+        return parts
+
+
+def _mean(found: Hypotheses, known: Deviations, seen: Encoded, networks: Encoded) -> Floats:
+    """Posterior mean of the response over the hypotheses of a transform: linear in features and mixed devices."""
+    weight = found.weight / found.weight.sum()
+    measured = transform(seen.mixed, found.shift) - known.mean
+    spanned = found.variances[:, -1] / known.span**2
+    features = weight @ (found.variances[:, seen.group] * (found.duals @ seen.features))
+    shares = weight @ (found.shares + spanned[:, None] * (found.duals @ measured))
+    offset = OFFSET_VARIANCE * float(weight @ found.duals.sum(axis=1))
+    mixed = transform(networks.mixed, found.shift) - known.mean
+    return np.asarray(networks.features @ features + mixed @ shares + offset, np.float64)
+
+
+def _moments(found: Hypotheses, known: Deviations, seen: Encoded, networks: Encoded) -> tuple[Floats, Floats]:
+    """Mean and variance of a measured response over the likeliest hypotheses of a transform."""
+    kept = np.argsort(found.weight)[::-1][:_FOR_INTERVALS]
+    weight = found.weight[kept] / found.weight[kept].sum()
+    measured = transform(seen.mixed, found.shift) - known.mean
+    mixed = transform(networks.mixed, found.shift) - known.mean
+    within = group_kernels(seen.features, seen.features, seen.group)
+    across = group_kernels(seen.features, networks.features, seen.group)
+    own = np.stack([(networks.features[:, seen.group == g] ** 2).sum(axis=1) for g in range(len(within))])
+    mean, second = np.zeros(len(networks)), np.zeros(len(networks))
+    for index, probability in zip(kept.tolist(), weight.tolist(), strict=True):
+        sizes, noise, shares = found.variances[index], found.noise[index], found.shares[index]
+        span = sizes[-1] / known.span**2
+        inner = np.tensordot(sizes[:-1], within, 1) + span * measured @ measured.T + OFFSET_VARIANCE
+        root = np.linalg.cholesky(inner + noise * np.eye(len(seen)))
+        outer = np.tensordot(sizes[:-1], across, 1) + span * measured @ mixed.T + OFFSET_VARIANCE
+        solved = solve_triangular(root, np.concatenate([outer, measured], axis=1), lower=True)
+        left, devices = solved[:, : len(networks)], solved[:, len(networks) :]
+        variance = sizes[:-1] @ own + span * (mixed**2).sum(axis=1) + OFFSET_VARIANCE - (left**2).sum(axis=0)
+        used = shares > 0
+        if used.any():
+            slope = mixed[:, used] - left.T @ devices[:, used]
+            certain = np.linalg.pinv(devices[:, used].T @ devices[:, used], hermitian=True)
+            variance = variance + np.einsum("na,ab,nb->n", slope, certain, slope, optimize=True)
+        centre = mixed @ shares + outer.T @ found.duals[index]
+        mean += probability * centre
+        second += probability * (np.maximum(variance, 0) + noise + centre**2)
+    return mean, np.maximum(second - mean**2, 1e-12)
+
+
+def _quantile(parts: list[tuple[float, float, Floats, Floats]], probability: float) -> Floats:
+    """Quantile of a mixture of transformed normal distributions, relative to the typical latency; by bisection."""
+    reach = 12.0
+    edges = [(mean - reach * deviation, mean + reach * deviation, shift) for _, shift, mean, deviation in parts]
+    lower = np.min([inverse(low, shift) for low, _, shift in edges], axis=0)
+    upper = np.max([inverse(high, shift) for _, high, shift in edges], axis=0)
+    for _ in range(_BISECTIONS):
+        middle = np.sqrt(lower * upper)
+        below = sum(w * ndtr((transform(middle, shift) - mean) / deviation) for w, shift, mean, deviation in parts)
+        lower, upper = np.where(below < probability, middle, lower), np.where(below < probability, upper, middle)
+    return np.asarray(np.sqrt(lower * upper), np.float64)
