@@ -26,7 +26,10 @@ from search_spaces import Architecture, SpaceError, get_space, macs
 Data = tuple[list[Architecture], NDArray[np.float64]]
 
 SPACE = get_space("mobilenetv3_32")
-OPTIONS: dict[str, dict[str, Any]] = {"mlp": {"steps": 100, "width": 64, "learning_rate": 0.01}, "boosting": {"trees": 60}}
+OPTIONS: dict[str, dict[str, Any]] = {
+    "mlp": {"steps": 100, "width": 64, "learning_rate": 0.01},
+    "boosting": {"trees": 60},
+}
 """Settings under which the slow ones are quick enough for tests."""
 
 
