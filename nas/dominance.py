@@ -80,7 +80,8 @@ def _not_beaten_by_the_strongest(array: NDArray[np.float64]) -> NDArray[np.int64
 
 
 def _first_of_a_line(points: NDArray[np.float64]) -> NDArray[np.bool_]:
-    return np.arange(len(points)) == 0
+    first: NDArray[np.bool_] = np.arange(len(points)) == 0
+    return first
 
 
 def _of_a_plane(points: NDArray[np.float64]) -> NDArray[np.bool_]:

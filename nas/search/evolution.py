@@ -118,7 +118,8 @@ class EvolutionSearcher(ResumableSearcher):
         if self._screened == 1:
             return children
         promise = self._promise(children, parents).reshape(self._screened, count)
-        return children.reshape(self._screened, count, -1)[promise.argmax(axis=0), np.arange(count)]
+        best: Indices = children.reshape(self._screened, count, -1)[promise.argmax(axis=0), np.arange(count)]
+        return best
 
     def _chances(self) -> NDArray[np.float64]:
         """How likely each survivor becomes a parent: half evenly, half by how thin the front is around it."""

@@ -51,7 +51,8 @@ class KernelModel:
             self._kernel(encoded[start : start + _BLOCK], self._encoded) @ self._weights
             for start in range(0, len(encoded), _BLOCK)
         ]
-        return self._mean + self._spread * np.concatenate([np.empty((0, len(self._mean))), *parts])
+        values: NDArray[np.float64] = np.concatenate([np.empty((0, len(self._mean))), *parts])
+        return np.asarray(self._mean + self._spread * values, np.float64)
 
     def _kernel(self, left: NDArray[np.float32], right: NDArray[np.float32]) -> NDArray[np.float32]:
         similar = left @ (right.T * np.float32(self._scale))

@@ -14,7 +14,7 @@ from nas.candidate import Candidate
 from nas.errors import NasError
 from nas.objective import Problem
 from nas.search.base import check_count, check_header, state_header
-from nas.search.optuna_study import MARGINS, WORKER, Parameters, StudyStore, make_sampler, optuna_errors
+from nas.search.optuna_study import MARGINS, Parameters, StudyStore, make_sampler, optuna_errors
 from nas.search.registry import register_searcher
 from nas.search.rows import pack, row_keys, rows_of, rows_of_keys, unpack
 from nas.search.unseen import Unseen
@@ -33,9 +33,7 @@ class OptunaSearcher:
     before it, so nothing that decides what comes next is kept in memory. An architecture that is sampled again is told
     its known result and never returned.
 
-    Several processes of one machine may search on one study where its storage is a file: each proposes in turn, knows
-    what the others asked for and found, and takes over what one that died had not told. Beside a database server, which
-    has no such file, only one process may search on a study at a time.
+    Only one process may search on a study at a time.
 
     Args:
         space: what is searched.
@@ -43,8 +41,8 @@ class OptunaSearcher:
         rng: source of the seed.
         sampler: name of the sampler: its class in ``optuna.samplers`` in lower case, without ``Sampler``.
         sampler_options: keyword arguments of that class.
-        storage: URL of a database, such as ``sqlite:///search.sqlite`` or ``postgresql+psycopg://...``, or of a
-            journal, ``journal:///search.log``; in memory if None, which ``state`` then holds all of.
+        storage: URL of a database, such as ``sqlite:///search.sqlite`` or ``postgresql+psycopg://...``; in memory if
+            None, which ``state`` then holds all of.
         study: name of the study in the storage; needed where there is a storage.
 
     Raises:
@@ -80,8 +78,7 @@ class OptunaSearcher:
 
     def _open(self, storage: str | None, study: str) -> None:
         self._store = StudyStore(storage, study, [objective.direction for objective in self._problem.objectives])
-        with self._store.sharing.turn():
-            self._seed = self._store.claim(self._header, self._seed)
+        self._seed = self._store.claim(self._header, self._seed)
 
     def _next_sampler(self, number: int) -> BaseSampler:
         # A quasi-random sequence goes on only under the seed that it started with.
@@ -92,58 +89,37 @@ class OptunaSearcher:
             return make_sampler(self._sampler, self._sampler_options, int(seed), constrained=bool(self._problem.limits))
 
     def _adopt(self) -> None:
-        """Take over what is in the storage, and what dead processes left running in it."""
+        """Take over what is in the storage."""
         self._unseen = Unseen(self._space)
         self._results: dict[bytes, tuple[list[float], list[float]]] = {}
         self._pending: dict[bytes, list[int]] = {}
-        self._owners: dict[bytes, str | None] = {}
-        self._counted: set[int] = set()
-        with self._store.sharing.turn():
-            self._look_around()
-        self._again = list(self._pending)
-
-    def _look_around(self) -> None:
-        """Take in what other processes did; called on our turn."""
+        self._count = 0
         running: list[tuple[int, bytes]] = []
-        alive: dict[str | None, bool] = {}
-        mine = {number for numbers in self._pending.values() for number in numbers}
         for trial in self._store.study.get_trials(deepcopy=False):
-            if trial.state not in (TrialState.RUNNING, TrialState.COMPLETE) or trial.number in mine:
-                continue
             choices = self._parameters.choices(trial.params)
-            if choices is None:
-                if trial.state == TrialState.RUNNING:
-                    # Killed between two suggestions; the next one starts from the same seed.
-                    self._store.fail(trial.number)
-                continue
-            self._counted.add(trial.number)
-            key, worker = row_keys(np.array([choices]))[0], trial.user_attrs.get(WORKER)
-            self._unseen.add([key])
-            self._owners.setdefault(key, worker)
-            if trial.state == TrialState.COMPLETE:
-                self._results.setdefault(key, (list(trial.values), list(trial.user_attrs[MARGINS])))
-            else:
-                if worker not in alive:
-                    alive[worker] = self._store.sharing.is_alive(worker)
-                if not alive[worker]:
+            if trial.state == TrialState.RUNNING and choices is None:
+                # Killed between two suggestions; the next one starts from the same seed.
+                self._store.study.tell(trial.number, state=TrialState.FAIL)
+            elif trial.state in (TrialState.RUNNING, TrialState.COMPLETE) and choices is not None:
+                self._count += 1
+                key = row_keys(np.array([choices]))[0]
+                self._unseen.add([key])
+                if trial.state == TrialState.COMPLETE:
+                    self._results.setdefault(key, (list(trial.values), list(trial.user_attrs[MARGINS])))
+                else:
                     running.append((trial.number, key))
         for number, key in running:
-            self._store.sign(number)
             if key in self._results:
                 self._store.tell(number, *self._results[key])
             else:
                 self._pending.setdefault(key, []).append(number)
-                self._owners[key] = self._store.sharing.ours[0]
+        self._again = list(self._pending)
 
     def ask(self, count: int) -> list[Architecture]:
         """New architectures; see ``Searcher.ask``."""
         check_count(count)
-        with optuna_errors(f"sampling with {self._sampler!r}"), self._store.sharing.turn():
-            if self._store.sharing.shared:
-                before = set(self._pending)
-                self._look_around()
-                self._again += [key for key in self._pending if key not in before]
-            keys, self._again = self._again[:count], self._again[count:]
+        keys, self._again = self._again[:count], self._again[count:]
+        with optuna_errors(f"sampling with {self._sampler!r}"):
             while len(keys) < count and (key := self._sample()) is not None:
                 keys.append(key)
         return self._space.architectures(rows_of_keys(keys, len(self._space.decisions)))
@@ -160,21 +136,17 @@ class OptunaSearcher:
                 return key
             if key in self._results:
                 self._store.tell(number, *self._results[key])
-            elif key in self._pending:
-                self._pending[key].append(number)  # told with the first of its kind
             else:
-                self._store.fail(number)  # another process is on it
-        drawn = self._unseen.draw(np.random.default_rng([self._seed, len(self._counted)]), 1)
+                self._pending[key].append(number)  # told with the first of its kind
+        drawn = self._unseen.draw(np.random.default_rng([self._seed, self._count]), 1)
         return self._enqueued(drawn) if len(drawn) else None
 
     def _trial(self) -> tuple[bytes, int]:
         """Key and number of a new trial."""
-        self._store.study.sampler = self._next_sampler(len(self._counted))
+        self._store.study.sampler = self._next_sampler(self._count)
         trial = self._store.study.ask()
-        self._store.sign(trial.number)
         key = row_keys(np.array([self._parameters.suggest(trial)]))[0]
-        self._counted.add(trial.number)
-        self._owners.setdefault(key, self._store.sharing.ours[0])
+        self._count += 1
         return key, trial.number
 
     def _enqueued(self, row: NDArray[np.int64]) -> bytes:
@@ -188,7 +160,7 @@ class OptunaSearcher:
         """Results; see ``Searcher.tell``."""
         rows = rows_of(self._space, [candidate.arch for candidate in candidates])
         scores = self._problem.scores(candidates)
-        with optuna_errors("storing results"), self._store.sharing.turn():
+        with optuna_errors("storing results"):
             for row, key, costs, margins in zip(rows, row_keys(rows), scores.costs, scores.margins, strict=True):
                 if key in self._results:
                     continue
@@ -217,13 +189,13 @@ class OptunaSearcher:
         state: dict[str, Any] = {**self._header, "study": self._store.name, "seed": self._seed}
         if self._store.in_memory:
             return {**state, "trials": self._store.dump()}
-        return {**state, "workers": self._store.sharing.ours, "told": pack(list(self._results))}
+        return {**state, "told": pack(list(self._results))}
 
     def restore(self, state: Mapping[str, Any]) -> None:
         """See ``Searcher.restore``.
 
-        A study in a storage is left as it is. Results that this search gave it after the state was taken are asked for
-        again too: whoever kept the state may not have kept them. Those of other processes are not.
+        A study in a storage is left as it is. Results that it got after the state was taken are asked for again too:
+        whoever kept the state may not have kept them.
         """
         check_header(state, {**self._header, "study": self._store.name})
         try:
@@ -234,9 +206,7 @@ class OptunaSearcher:
                     self._store.load(state["trials"], self._parameters)
                     self._adopt()
             else:
-                workers, told = list(state["workers"]), set(unpack(state["told"], len(self._space.decisions)))
-                self._store.sharing.become(workers)
-                own = {*self._store.sharing.ours}
-                self._again = [key for key in self._unseen.keys if key not in told and self._owners.get(key) in own]
+                told = set(unpack(state["told"], len(self._space.decisions)))
+                self._again = [key for key in self._unseen.keys if key not in told]
         except (AttributeError, LookupError, OverflowError, TypeError, ValueError) as error:
             raise NasError(f"the saved state of the optuna search is damaged: {error!r}") from error

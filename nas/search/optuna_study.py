@@ -8,30 +8,20 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 import optuna
 from optuna.distributions import CategoricalDistribution, IntDistribution
-from optuna.storages import BaseStorage, InMemoryStorage, JournalStorage, RDBStorage
-from optuna.storages.journal import JournalFileBackend
+from optuna.storages import BaseStorage, InMemoryStorage, RDBStorage
 from optuna.trial import FrozenTrial, TrialState
-from sqlalchemy.engine import make_url
 from sqlalchemy.exc import SQLAlchemyError
 
 from nas.errors import NasError
 from nas.objective import Direction
-from nas.search.optuna_sharing import Sharing
 from search_spaces import SearchSpace
 
 MARGINS = "margins"
 """User attribute of a trial: how far it is beyond each limit."""
-
-WORKER = "worker"
-"""User attribute of a trial: who asked for it."""
-
-JOURNAL: Final = "journal:///"
-"""Before the path of a file that Optuna appends to, which many processes can do at once."""
 
 _ABSTRACT = ("base", "basega", "partialfixed", "grid")  # the last two need a search space of their own
 
@@ -98,24 +88,8 @@ def check_storage(url: object) -> str:
     if not isinstance(url, str):
         raise NasError(f"optuna: storage is {url!r}; give the URL of a database, such as sqlite:///search.sqlite")
     with optuna_errors("opening its storage"):
-        open_storage(url)
+        RDBStorage(url)
     return "sqlite://"
-
-
-def open_storage(url: str) -> BaseStorage:
-    """A database by its URL, or a journal file by ``journal:///`` and its path."""
-    return JournalStorage(JournalFileBackend(url.removeprefix(JOURNAL))) if url.startswith(JOURNAL) else RDBStorage(url)
-
-
-def storage_file(url: str | None) -> Path | None:
-    """The file that a storage is; None in memory and for a database server."""
-    if url is None:
-        return None
-    if url.startswith(JOURNAL):
-        return Path(url.removeprefix(JOURNAL))
-    parsed = make_url(url)
-    named = parsed.get_backend_name() == "sqlite" and parsed.database not in (None, "", ":memory:")
-    return Path(str(parsed.database)) if named else None
 
 
 def _margins(trial: FrozenTrial) -> Sequence[float]:
@@ -180,14 +154,10 @@ class StudyStore:
         self.in_memory = url is None
         self.name = name
         with optuna_errors(f"opening study {name!r}"):
-            file = storage_file(url)
-            there = file is not None and file.parent.is_dir()
-            self.sharing = Sharing(file.with_name(f"{file.name}.{name}.workers") if file and there else None)
-            with self.sharing.turn():  # tables are made once
-                self._storage: BaseStorage = InMemoryStorage() if url is None else open_storage(url)
-                self.study = optuna.create_study(
-                    storage=self._storage, study_name=name, directions=list(directions), load_if_exists=True
-                )
+            self._storage: BaseStorage = InMemoryStorage() if url is None else RDBStorage(url)
+            self.study = optuna.create_study(
+                storage=self._storage, study_name=name, directions=list(directions), load_if_exists=True
+            )
         self._id = self._storage.get_study_id_from_name(name)
 
     def claim(self, owner: Mapping[str, Any], seed: int) -> int:
@@ -206,15 +176,6 @@ class StudyStore:
                 f"this one is {owner}: choose another study name"
             )
         return int(found["seed"])
-
-    def sign(self, number: int) -> None:
-        """Note that a trial is ours."""
-        trial_id = self._storage.get_trial_id_from_study_id_trial_number(self._id, number)
-        self._storage.set_trial_user_attr(trial_id, WORKER, self.sharing.ours[0])
-
-    def fail(self, number: int) -> None:
-        """Give a trial up."""
-        self.study.tell(number, state=TrialState.FAIL)
 
     def tell(self, number: int, values: Sequence[float], margins: Sequence[float]) -> None:
         """Finish a trial."""

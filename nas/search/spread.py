@@ -51,12 +51,13 @@ def neighbours(
     """
     candidates = rng.integers(0, len(scaled), (drawn, len(members)))
     unlike = ((scaled[candidates] - scaled[members]) ** 2).sum(axis=2)
-    return candidates[unlike.argmin(axis=0), np.arange(len(members))]
+    nearest: NDArray[np.int64] = candidates[unlike.argmin(axis=0), np.arange(len(members))]
+    return nearest
 
 
 def scaled_costs(costs: Costs) -> Costs:
     """Costs in the scale of those that are known; unknown ones, which are infinite, count as the worst."""
-    known = np.isfinite(costs).all(axis=1)
+    known = np.asarray(np.isfinite(costs).all(axis=1))
     if not known.any():
         return np.zeros_like(costs)
     low, span = scale_of(costs[known])

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import logging
-import subprocess
-import sys
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -20,7 +18,7 @@ from nas.candidate import Candidate
 from nas.errors import NasError
 from nas.objective import Problem
 from nas.search import OptunaSearcher
-from nas.search.optuna_study import open_storage, sampler_names
+from nas.search.optuna_study import sampler_names
 from search_spaces import Architecture, SearchSpace, get_space
 
 Judge = Callable[[Sequence[Architecture]], list[Candidate]]
@@ -56,7 +54,7 @@ def test_storage_alone_resumes_the_search(space: SearchSpace, problem: Problem, 
     asked = rounds(first, judge, 1)
     pending = first.ask(3)
     assert asked + pending == undisturbed[:6]
-    del first  # The process dies here: nothing was told, no state was written.
+    # The process dies here: nothing was told, no state was written.
     second = make_searcher(space, problem, seed=7, storage=storage, study="s")
     assert rounds(second, judge, 2) == undisturbed[3:]
     assert not [trial for trial in load(storage).trials if trial.state == TrialState.RUNNING]
@@ -70,7 +68,7 @@ def test_results_that_came_after_the_state_are_asked_for_again(
     rounds(first, judge, 1)
     state = json.loads(json.dumps(first.state()))
     rounds(first, judge, 1)
-    del first  # The process dies here: the storage has two batches, whoever keeps the candidates has one.
+    # The process dies here: the storage has two batches, whoever keeps the candidates has one.
     second = make_searcher(space, problem, storage=storage, study="s")
     second.restore(state)
     assert rounds(second, judge, 2) == undisturbed[3:]
@@ -110,64 +108,6 @@ def test_repeats_are_told_their_known_result(space: SearchSpace, problem: Proble
         values.setdefault(tuple(sorted(trial.params.items())), set()).add(tuple(trial.values))
     assert len(values) == space.size < len(trials) <= 9 * space.size
     assert all(len(different) == 1 for different in values.values())
-
-
-def test_a_living_process_keeps_its_trials_and_a_dead_one_s_are_taken_over(
-    space: SearchSpace, problem: Problem, judge: Judge, storage: str
-) -> None:
-    first = make_searcher(space, problem, storage=storage, study="s")
-    asked = first.ask(4)
-    second = make_searcher(space, problem, storage=storage, study="s")
-    others = second.ask(4)
-    assert not {*asked} & {*others}
-    first.tell(judge(asked[:1]))
-    state = json.loads(json.dumps(first.state()))
-    with pytest.raises(NasError, match="another process"):
-        make_searcher(space, problem, storage=storage, study="s").restore(state)
-    del first
-    assert second.ask(3) == asked[1:]
-    second.tell(judge([*asked[1:], *others]))
-    third = make_searcher(space, problem, storage=storage, study="s")
-    assert not {*third.ask(4)} & {*asked, *others}
-
-
-SEARCH = """
-import json, sys
-import numpy as np
-from nas.candidate import Candidate, Metric
-from nas.objective import Objective
-from nas.search import get_searcher
-from search_spaces import get_space
-
-space = get_space("nasbench201")
-objectives = (Objective("accuracy", "maximize"), Objective("latency_s.toy", "minimize"))
-options = {"sampler": "nsgaii", "sampler_options": {"population_size": 6}, "storage": sys.argv[1], "study": "s"}
-searcher = get_searcher("optuna", space, objectives, rng=np.random.default_rng(0), options=options)
-for _ in range(8):
-    archs = searcher.ask(2)
-    print(*(arch.key for arch in archs), flush=True)
-    searcher.tell([
-        Candidate(arch, {
-            "accuracy": Metric(sum(arch.choices) / 24, "1", "evaluated"),
-            "latency_s.toy": Metric(float(arch.choices[0]), "s", "predicted"),
-        })
-        for arch in archs
-    ])
-"""
-
-
-@pytest.mark.parametrize("kind", ["sqlite:///", "journal:///"])
-def test_processes_on_one_study_lose_and_double_nothing(tmp_path: Path, kind: str) -> None:
-    storage = f"{kind}{tmp_path / 'study'}"
-    command = [sys.executable, "-c", SEARCH, storage]
-    processes = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(2)]
-    keys = [key for process in processes for key in process.communicate(timeout=240)[0].split()]
-    assert [process.returncode for process in processes] == [0, 0]
-    assert len(keys) == len(set(keys)) == 32
-    trials = optuna.load_study(study_name="s", storage=open_storage(storage)).trials
-    told = [trial for trial in trials if trial.state == TrialState.COMPLETE]
-    assert len({tuple(sorted(trial.params.items())) for trial in told}) == 32
-    assert not [trial for trial in trials if trial.state == TrialState.RUNNING]
 
 
 def test_decisions_are_suggested_only_where_they_matter(space: SearchSpace, problem: Problem) -> None:
