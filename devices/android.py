@@ -126,6 +126,7 @@ class AndroidDevice:
             load_s=runs[0].load_s,
             first_inference_s=runs[0].first_inference_s,
             environment=tuple(environment.items()),
+            flags=("throttled",) if "doubt" in environment else (),
         )
 
     def close(self) -> None:

@@ -126,6 +126,7 @@ class TensorRTDevice:
             latencies_s=trace.latencies_s,
             load_s=trace.load_s,
             environment=tuple(environment.items()),
+            flags=("governor",) if "doubt" in environment else (),
         )
 
     def close(self) -> None:

@@ -45,7 +45,7 @@ def devices_list_command(file: _File = None) -> None:
             table.add_row(name, formats, escape(_describe(section)))
         console = Console()
         console.print(table)
-        boards = Table("board", "flash", "SRAM", "(counted, not timed: `boards` in a config)")
+        boards = Table("board", "flash", "SRAM", title="counted, not timed: `boards` in a config")
         for board in BOARDS.values():
             boards.add_row(board.name, f"{board.flash_bytes // 1024} KiB", f"{board.sram_bytes // 1024} KiB")
         console.print(boards)
@@ -61,15 +61,21 @@ def devices_check_command(file: _File = None) -> None:
         from devices import device_names, get_device
         from nas.config import user_devices
 
-        table = Table("device", "usable", "runtime", "what to do")
+        table, console = Table("device", "usable", "runtime"), Console()
+        missing: dict[str, str] = {}
         made = {name: get_device(name) for name in device_names()}
         made |= {name: get_device(own.backend, own.options) for name, own in user_devices(file).items()}
         for name, device in made.items():
             info, reason = device.info(), device.unavailable_reason()
             runtime = f"{info.runtime} {info.runtime_version}"
-            table.add_row(name, "no" if reason else "yes", escape(runtime), escape(reason or ""))
+            table.add_row(name, "no" if reason else "yes", escape(runtime))
+            if reason:
+                missing[name] = reason
             device.close()
-        Console().print(table)
+        console.print(table)
+        # Below the table, for sentences with paths and addresses are not read, nor copied, in a narrow column.
+        for name, reason in missing.items():
+            console.print(f"{name}: {reason}", soft_wrap=True, markup=False, highlight=False)
 
 
 def _describe(section: DeviceSection) -> str:

@@ -344,6 +344,7 @@ def test_throttling_is_told(phone: Phone, artifact: Artifact) -> None:
     (phone.folder / "dumpsys.thermalservice").write_text(THERMAL.replace("Status: 0", "Status: 3"))
     made = phone.device(runs=1).measure(artifact, SETTINGS)
     assert "thermal status is 3" in dict(made.environment)["doubt"]
+    assert made.flags == ("throttled",)
     assert "went from 2 to 1 Hz" in str(throttling({"most_clock_hz": "2"}, {"most_clock_hz": "1"}))
 
 
