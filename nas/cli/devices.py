@@ -45,7 +45,8 @@ def devices_list_command(file: _File = None) -> None:
             table.add_row(name, formats, escape(_describe(section)))
         console = Console()
         console.print(table)
-        boards = Table("board", "flash", "SRAM", title="counted, not timed: `boards` in a config")
+        console.print("microcontrollers, which are counted and not timed (`boards` in a config):", markup=False)
+        boards = Table("board", "flash", "SRAM")
         for board in BOARDS.values():
             boards.add_row(board.name, f"{board.flash_bytes // 1024} KiB", f"{board.sram_bytes // 1024} KiB")
         console.print(boards)
