@@ -61,7 +61,8 @@ class ConsoleProgress:
         if self._task is not None:
             self._bars.update(self._task, advance=steps, detail=detail)
         now = time.monotonic()
-        if not self._console.is_terminal and (self._done >= self._total or now - self._spoke >= _QUIET_S):
+        finished = steps > 0 and self._done >= self._total
+        if not self._console.is_terminal and (finished or now - self._spoke >= _QUIET_S):
             self._spoke = now
             self._line(detail)
 
