@@ -1,4 +1,4 @@
-"""Evolution of the whole front: what nothing beats has children, and a model of single choices screens them."""
+"""Evolution of the whole front: a model of single choices screens what lies near the networks that nothing beats."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from nas.objective import Problem, Scores
 from nas.pareto import constrained_ranks, crowding_distance
 from nas.search.additive import AdditiveModel
 from nas.search.encoding import one_hot
-from nas.search.operators import crossover, mutate
+from nas.search.operators import crossover, mutate, single_moves
 from nas.search.registry import register_searcher
 from nas.search.resumable import ResumableSearcher
 from nas.search.rows import Indices, pack, pack_floats, row_keys, rows_of, rows_of_keys, unpack, unpack_floats
@@ -22,6 +22,10 @@ from nas.search.spread import advantage, neighbours, scale_of, scaled_costs, spr
 from search_spaces import SearchSpace
 
 _ROUNDS: Final = 8
+_NEAR: Final = 0.8
+"""Share of proposals that are one choice away from a survivor; the others have two parents."""
+_EXPLORED: Final = 100
+"""Survivors whose neighbours are compared for one batch of proposals."""
 
 
 @register_searcher("evolution")
@@ -31,9 +35,11 @@ class EvolutionSearcher(ResumableSearcher):
     Beside NSGA-II, whose constrained domination it keeps:
 
     - survivors are all networks that no other beats, however many, so the front's resolution is not the population's;
-    - half of the parents are drawn where the front is thin, and mate with neighbours on the front;
-    - every child is the best of ``screened`` siblings by what its parent was found to be plus what an additive model
-      of all results says of the choices in which the two differ.
+    - half of the parents are drawn where the front is thin;
+    - an additive model of all results says how two networks differ that differ in a few choices: what a network was
+      found to be plus that difference is what its children promise;
+    - most proposals are the most promising of all networks that are one choice away from a survivor; the others are
+      children of two neighbours on the front, each the best of ``screened`` siblings.
 
     Args:
         space: what is searched.
@@ -87,14 +93,25 @@ class EvolutionSearcher(ResumableSearcher):
 
     def _propose(self, count: int) -> Indices:
         first = min(max(0, self._size - len(self._unseen)), count) if len(self._rows) else count
-        parts = [self._first(first)] if first else []
-        if count > first:
-            parts.append(self._children(count - first))
-        return np.concatenate(parts)
+        found = self._first(first)
+        if count == first:
+            return found
+        near = self._near(round(_NEAR * (count - first)))
+        return np.concatenate([found, near, self._children(count - first - len(near))])
 
     def _first(self, count: int) -> Indices:
+        """The ends of the space, and random networks."""
         ends = rows_of(self._space, [self._space.smallest(), self._space.largest()])
         return self._topped_up(self._unseen.take(ends, count), count)
+
+    def _near(self, count: int) -> Indices:
+        """Up to so many new networks, the most promising of all that are one choice away from some survivors."""
+        parents = self._rng.choice(len(self._rows), min(count, _EXPLORED), p=self._chances())
+        rows, origins = single_moves(self._space, self._rows, np.unique(parents))
+        new = self._unseen.new(rows)
+        rows, origins = rows[new], origins[new]
+        best = np.argsort(-self._promise(rows, origins), kind="stable")
+        return self._unseen.take(rows[best], count)
 
     def _children(self, count: int) -> Indices:
         """New children; where these repeat what was seen, mutation grows, then chance takes over."""

@@ -14,7 +14,7 @@ from nas.objective import Problem, Scores
 from nas.pareto import constrained_ranks
 from nas.search.encoding import one_hot
 from nas.search.kernel_model import KernelModel
-from nas.search.operators import crossover, mutate
+from nas.search.operators import crossover, mutate, single_moves
 from nas.search.registry import register_searcher
 from nas.search.resumable import ResumableSearcher
 from nas.search.rows import Indices, pack, pack_floats, row_keys, rows_of, rows_of_keys, unpack, unpack_floats
@@ -24,6 +24,8 @@ from search_spaces import SearchSpace
 
 _GENERATIONS: Final = 8
 _PARENTS: Final = 400
+_EXPLORED: Final = 100
+"""Parents of which every network that is one choice away is a candidate."""
 _FEWEST: Final = 4
 """Results with known costs that a model needs."""
 _FEWEST_PARENTS: Final = 10
@@ -97,6 +99,9 @@ class ModelAssistedSearcher(ResumableSearcher):
         violations = Scores(costs, self._margins[seeds]).violations
         found = [(pool[:0], costs[:0], violations[:0])]
         tried: set[bytes] = set()
+        near, _ = single_moves(self._space, pool, self._rng.permutation(len(pool))[:_EXPLORED])
+        near = self._new(near, tried)
+        found.append((near, *self._predict(near)))
         for _ in range(_GENERATIONS):
             left = self._rng.integers(0, len(pool), self._candidates)
             right = neighbours(scaled_costs(costs), left, self._rng)
