@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,14 +33,18 @@ _HOPELESS: Final = -1e6
 _LEARNED: Final = 2500
 """Most results a model is fitted on: time grows with the cube."""
 
+Predicted: TypeAlias = tuple[Indices, NDArray[np.float64], NDArray[np.float64]]
+"""Candidates, their predicted costs ``(candidates, objectives)`` and violations of limits ``(candidates,)``."""
+
 
 @register_searcher("model_assisted")
 class ModelAssistedSearcher(ResumableSearcher):
     """A model of all results screens very many candidates, and the best are proposed; for expensive evaluators.
 
-    Costs and margins of limits are predicted by kernel ridge regression over one-hot encodings. Of a small space every
-    network is a candidate; in a large one an evolution on the predictions finds them. Proposed are, one after another,
-    those that add most to the front found so far and to what the same batch has already.
+    Costs and margins of limits are predicted by kernel ridge regression over one-hot encodings. Candidates are networks
+    that are one choice away from the best, for which only the difference to these is predicted; beside them every
+    network of a small space, and in a large one those that an evolution on the predictions finds. Proposed are, one
+    after another, those that add most to the front found so far and to what the same batch has already.
 
     Args:
         space: what is searched.
@@ -85,31 +89,48 @@ class ModelAssistedSearcher(ResumableSearcher):
 
     def _screened(self, count: int) -> Indices:
         """New candidates that the model thinks most of, best first."""
-        if self._space.size <= ENUMERABLE:
-            rows = self._new(enumerate_space(self._space))
-            costs, violations = self._predict(rows)
-        else:
-            rows, costs, violations = self._evolved()
+        tried: set[bytes] = set()
+        near = self._near(tried)
+        rows, costs, violations = (np.concatenate(both) for both in zip(near, self._far(tried), strict=True))
         return rows[self._picked(costs, violations, count)]
 
-    def _evolved(self) -> tuple[Indices, NDArray[np.float64], NDArray[np.float64]]:
+    def _near(self, tried: set[bytes]) -> Predicted:
+        """Candidates that are one choice away from the best; predicted is only by how much they differ from these."""
+        told = self._best_told()
+        told = told[np.isfinite(self._costs[told]).all(axis=1)]
+        members = told[self._rng.permutation(len(told))[:_EXPLORED]]
+        rows, origins = single_moves(self._space, self._rows, members)
+        new = self._new(rows, tried)
+        rows, origins = rows[new], origins[new]
+        costs, margins = self._predict(rows)
+        members, at = np.unique(origins, return_inverse=True)
+        costs_before, margins_before = self._predict(self._rows[members])
+        costs += (self._costs[members] - costs_before)[at]
+        margins += (self._margins[members] - margins_before)[at]
+        return rows, costs, Scores(costs, margins).violations
+
+    def _far(self, tried: set[bytes]) -> Predicted:
+        """Every new network of a small space; of a large one, those that an evolution on predictions comes across."""
+        if self._space.size > ENUMERABLE:
+            return self._evolved(tried)
+        rows = enumerate_space(self._space)
+        return self._with_predictions(rows[self._new(rows, tried)])
+
+    def _evolved(self, tried: set[bytes]) -> Predicted:
         """Candidates of an evolution on predictions that starts from the best results; with what is predicted."""
         seeds = self._best_told()
         pool, costs = self._rows[seeds], self._costs[seeds]
         violations = Scores(costs, self._margins[seeds]).violations
         found = [(pool[:0], costs[:0], violations[:0])]
-        tried: set[bytes] = set()
-        near, _ = single_moves(self._space, pool, self._rng.permutation(len(pool))[:_EXPLORED])
-        near = self._new(near, tried)
-        found.append((near, *self._predict(near)))
         for _ in range(_GENERATIONS):
             left = self._rng.integers(0, len(pool), self._candidates)
             right = neighbours(scaled_costs(costs), left, self._rng)
             children = crossover(self._space, pool[left], pool[right], self._rng)
-            children = self._new(mutate(self._space, children, 1 / children.shape[1], self._rng), tried)
+            children = mutate(self._space, children, 1 / children.shape[1], self._rng)
+            children = children[self._new(children, tried)]
             if not len(children):
                 continue
-            found.append((children, *self._predict(children)))
+            found.append(self._with_predictions(children))
             pool, costs, violations = (
                 np.concatenate(both) for both in zip((pool, costs, violations), found[-1], strict=True)
             )
@@ -118,15 +139,14 @@ class ModelAssistedSearcher(ResumableSearcher):
         rows, costs, violations = (np.concatenate(parts) for parts in zip(*found, strict=True))
         return rows, costs, violations
 
-    def _new(self, rows: Indices, tried: set[bytes] | None = None) -> Indices:
-        """Those rows that are neither seen nor tried, each once; from now on they are tried."""
-        tried = set() if tried is None else tried
+    def _new(self, rows: Indices, tried: set[bytes]) -> list[int]:
+        """Positions of rows that are neither seen nor tried, each once; from now on they are tried."""
         kept = []
         for position, key in enumerate(row_keys(rows)):
             if key not in self._unseen and key not in tried:
                 tried.add(key)
                 kept.append(position)
-        return rows[kept]
+        return kept
 
     def _picked(self, costs: NDArray[np.float64], violations: NDArray[np.float64], count: int) -> NDArray[np.int64]:
         """Positions of the candidates that add most to the front, each beside those picked before it."""
@@ -147,16 +167,18 @@ class ModelAssistedSearcher(ResumableSearcher):
             gain[picked[-1]] = -np.inf
         return np.array(picked, np.int64)
 
+    def _with_predictions(self, rows: Indices) -> Predicted:
+        costs, margins = self._predict(rows)
+        return rows, costs, Scores(costs, margins).violations
+
     def _predict(self, rows: Indices) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Costs, shape ``(networks, objectives)``, and violations of limits, shape ``(networks,)``."""
+        """Costs, shape ``(networks, objectives)``, and margins of limits, shape ``(networks, limits)``."""
         if self._model is None:
             self._model = self._fitted()
         cost_model, margin_model = self._model
         encoded = one_hot(self._space, rows)
-        costs = cost_model.predict(encoded)
-        if margin_model is None:
-            return costs, np.zeros(len(rows))
-        return costs, Scores(costs, margin_model.predict(encoded)).violations
+        margins = margin_model.predict(encoded) if margin_model else np.zeros((len(rows), 0))
+        return cost_model.predict(encoded), margins
 
     def _fitted(self) -> tuple[KernelModel, KernelModel | None]:
         decisions = len(self._space.decisions)
