@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from search_spaces.architecture import Architecture
 from search_spaces.blocks import SqueezeExcite, expanded, inverted_residual
@@ -14,6 +15,9 @@ from search_spaces.errors import SpaceError
 from search_spaces.network import ActivationKind, Network
 from search_spaces.settings import SettingsSpace, check_ascending, check_classes, check_kernels, settings_name
 from search_spaces.space import Condition, Decision
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +66,12 @@ class OnceForAllSpace(SettingsSpace):
         self.settings = settings
         self._check()
         self._name = settings_name(settings.base_name, settings, default)
+
+    @classmethod
+    def varied(cls, default: Settings, *, classes: int, resolutions: Sequence[int], widths: Sequence[float]) -> Self:
+        """The space of some settings with these classes, resolutions and width multipliers."""
+        settings = replace(default, classes=classes, resolutions=tuple(resolutions), width_multipliers=tuple(widths))
+        return cls(settings, default=default)
 
     @abstractmethod
     def head_widths(self, multiplier: float) -> tuple[int, ...]:
