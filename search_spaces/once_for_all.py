@@ -13,7 +13,14 @@ from search_spaces.blocks import SqueezeExcite, expanded, inverted_residual
 from search_spaces.builder import NetworkBuilder, make_divisible
 from search_spaces.errors import SpaceError
 from search_spaces.network import ActivationKind, Network
-from search_spaces.settings import SettingsSpace, check_ascending, check_classes, check_kernels, settings_name
+from search_spaces.settings import (
+    SettingsSpace,
+    check_ascending,
+    check_classes,
+    check_depths,
+    check_kernels,
+    settings_name,
+)
 from search_spaces.space import Condition, Decision
 
 if TYPE_CHECKING:
@@ -151,7 +158,7 @@ class OnceForAllSpace(SettingsSpace):
             given = list(settings.width_multipliers)
             raise SpaceError(f"{space}: widths {given} round to the same channels; give multipliers further apart")
         for s, stage in enumerate(settings.stages):
-            check_ascending(space, "depths", stage.depths, whole=True)
+            check_depths(space, stage.depths)
             check_kernels(space, stage.kernels)
             check_ascending(space, "expansions", stage.expansions)
             # Blocks of stage ``s`` read the stage before (position ``s + 1`` after the stem) or one another.
