@@ -10,6 +10,7 @@ from typing import Any
 
 from devices import Artifact, Measurement, MeasureSettings
 from nas.campaign import Campaign, Pair
+from nas.candidate import Metric
 from nas.ledger import Ledger
 from nas.sentinel import write_sentinel
 from nas.stages.context import Context
@@ -47,11 +48,8 @@ def measure_all(context: Context, stage: str, order: Sequence[Pair], artifacts: 
     Raises:
         NasError: a ledger that cannot be used.
     """
-    passes, progress = context.config.profile.passes, context.progress
-    orders = [list(order)]
-    for number in range(1, passes):
-        orders.append([order[i] for i in context.rng(stage, "pass", number).permutation(len(order))])
-    progress.start(f"{stage}: measuring", passes * len(order), "visit")
+    orders, progress = in_passes(context, stage, order), context.progress
+    progress.start(f"{stage}: measuring", sum(map(len, orders)), "visit")
 
     def tell(pair: Pair, visit: Visit) -> None:
         if visit.measurement.error is not None:
@@ -64,6 +62,19 @@ def measure_all(context: Context, stage: str, order: Sequence[Pair], artifacts: 
     for name, row in measured.quality.items():
         progress.note(f"{stage}: {name}: {describe(row)}")
     return measured
+
+
+def in_passes(context: Context, stage: str, order: Sequence[Pair]) -> list[list[Pair]]:
+    """The order of every pass that the config asks for; the first as it is given."""
+    passes = range(1, context.config.profile.passes)
+    shuffled = (context.rng(stage, "pass", number).permutation(len(order)) for number in passes)
+    return [list(order), *([order[i] for i in permutation] for permutation in shuffled)]
+
+
+def measured_latency(measurement: Measurement) -> Metric:
+    """Median latency with its 10th and 90th percentiles, the device's drift taken out."""
+    ends = (measurement.corrected_s(10), measurement.corrected_s(90))
+    return Metric(measurement.corrected_s(), "s", "measured", ends)
 
 
 def run_campaign(
