@@ -51,10 +51,10 @@ def measure_all(context: Context, stage: str, order: Sequence[Pair], artifacts: 
     orders, progress = in_passes(context, stage, order), context.progress
     progress.start(f"{stage}: measuring", sum(map(len, orders)), "visit")
 
-    def tell(pair: Pair, visit: Visit) -> None:
-        if visit.measurement.error is not None:
+    def tell(pair: Pair, visit: Visit | None) -> None:
+        if visit is not None and visit.measurement.error is not None:
             progress.warn(f"{pair[1]} could not measure network {pair[0]}: {visit.measurement.error}")
-        progress.advance(0 if visit.attempt else 1, detail=pair[1])
+        progress.advance(0 if visit is not None and visit.attempt else 1, detail=pair[1])
 
     with context.ledger() as ledger:
         folder = context.path(stage, "sentinel")
@@ -84,7 +84,7 @@ def run_campaign(
     orders: Sequence[Sequence[Pair]],
     *,
     sentinels: Path,
-    on_visit: Callable[[Pair, Visit], None] = lambda _pair, _visit: None,
+    on_visit: Callable[[Pair, Visit | None], None] = lambda _pair, _visit: None,
 ) -> Measured:
     """Measure networks on targets, and keep everything in a ledger.
 
@@ -94,7 +94,7 @@ def run_campaign(
         artifacts: model files by network.
         orders: for each pass, networks' keys and targets' names in the order they are visited.
         sentinels: folder of the sentinel's model files.
-        on_visit: called after each visit.
+        on_visit: told of each visit, as by a ``Campaign``.
 
     Raises:
         NasError: a ledger that cannot be used.
