@@ -13,15 +13,15 @@ from nas.errors import NasError
 from nas.objective import Problem, Scores
 from nas.pareto import constrained_ranks, crowding_distance
 from nas.search.additive import AdditiveModel
+from nas.search.base import check_whole
 from nas.search.encoding import one_hot
 from nas.search.operators import crossover, mutate, single_moves
 from nas.search.registry import register_searcher
 from nas.search.resumable import ResumableSearcher
-from nas.search.rows import Indices, pack, pack_floats, row_keys, rows_of, rows_of_keys, unpack, unpack_floats
+from nas.search.rows import Indices, pack, pack_floats, row_keys, rows_of_keys, unpack, unpack_floats
 from nas.search.spread import advantage, neighbours, scale_of, scaled_costs, spread_out
 from search_spaces import SearchSpace
 
-_ROUNDS: Final = 8
 _NEAR: Final = 0.8
 """Share of proposals that are one choice away from a survivor; the others have two parents."""
 _EXPLORED: Final = 100
@@ -70,10 +70,9 @@ class EvolutionSearcher(ResumableSearcher):
         moves: float = 1.0,
     ) -> None:
         super().__init__(space, problem, rng)
-        whole = {"population": (population, 4), "most": (most, 4), "screened": (screened, 1)}
-        for setting, (given, least) in whole.items():
-            if not isinstance(given, int) or isinstance(given, bool) or given < least:
-                raise NasError(f"evolution: {setting} is {given!r}; give a whole number of at least {least}")
+        check_whole(self.name, "population", population, 4)
+        check_whole(self.name, "most", most, 4)
+        check_whole(self.name, "screened", screened, 1)
         odd = any(isinstance(given, bool) for given in (crossover_rate, moves))
         if odd or not 0 <= crossover_rate <= 1 or not 0 < moves <= len(space.decisions):
             raise NasError(
@@ -97,12 +96,7 @@ class EvolutionSearcher(ResumableSearcher):
         if count == first:
             return found
         near = self._near(round(_NEAR * (count - first)))
-        return np.concatenate([found, near, self._children(count - first - len(near))])
-
-    def _first(self, count: int) -> Indices:
-        """The ends of the space, and random networks."""
-        ends = rows_of(self._space, [self._space.smallest(), self._space.largest()])
-        return self._topped_up(self._unseen.take(ends, count), count)
+        return self._bred(np.concatenate([found, near]), count, self._breed, self._rate)
 
     def _near(self, count: int) -> Indices:
         """Up to so many new networks, the most promising of all that are one choice away from some survivors."""
@@ -113,20 +107,9 @@ class EvolutionSearcher(ResumableSearcher):
         best = np.argsort(-self._promise(rows, origins), kind="stable")
         return self._unseen.take(rows[best], count)
 
-    def _children(self, count: int) -> Indices:
-        """New children; where these repeat what was seen, mutation grows, then chance takes over."""
-        found = np.empty((0, self._rows.shape[1]), np.int64)
-        rate = self._rate
-        for _ in range(_ROUNDS):
-            missing = count - len(found)
-            if not missing:
-                return found
-            found = np.concatenate([found, self._unseen.take(self._breed(missing + missing // 4, rate), missing)])
-            rate = min(1.5 * rate, 0.5)
-        return self._topped_up(found, count)
-
-    def _breed(self, count: int, rate: float) -> Indices:
-        """Children of as many parents, each the most promising of its siblings."""
+    def _breed(self, missing: int, rate: float) -> Indices:
+        """Children of different parents, each the most promising of its siblings, and a few more than are missing."""
+        count = missing + missing // 4
         parents = np.tile(self._rng.choice(len(self._rows), count, p=self._chances()), self._screened)
         mates = neighbours(scaled_costs(self._costs), parents, self._rng)
         mates = np.where(self._rng.random(len(parents)) < self._crossover_rate, mates, parents)

@@ -9,15 +9,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nas.dominance import non_dominated
-from nas.errors import NasError
 from nas.objective import Problem, Scores
 from nas.pareto import constrained_ranks
+from nas.search.base import check_whole
 from nas.search.encoding import one_hot
 from nas.search.kernel_model import KernelModel
 from nas.search.operators import crossover, mutate, single_moves
 from nas.search.registry import register_searcher
 from nas.search.resumable import ResumableSearcher
-from nas.search.rows import Indices, pack, pack_floats, row_keys, rows_of, rows_of_keys, unpack, unpack_floats
+from nas.search.rows import Indices, pack, pack_floats, row_keys, rows_of_keys, unpack, unpack_floats
 from nas.search.spread import advantage, neighbours, scale_of, scaled_costs, spread_out
 from nas.search.unseen import ENUMERABLE, enumerate_space
 from search_spaces import SearchSpace
@@ -69,9 +69,8 @@ class ModelAssistedSearcher(ResumableSearcher):
         candidates: int = 1000,
     ) -> None:
         super().__init__(space, problem, rng)
-        for setting, given in {"first": first, "candidates": candidates}.items():
-            if not isinstance(given, int) or isinstance(given, bool) or given < 4:
-                raise NasError(f"model_assisted: {setting} is {given!r}; give a whole number of at least 4")
+        check_whole(self.name, "first", first, 4)
+        check_whole(self.name, "candidates", candidates, 4)
         self._size, self._candidates = first, candidates
         self._rows: Indices = np.empty((0, len(space.decisions)), np.int64)
         self._costs: NDArray[np.float64] = np.empty((0, len(problem.objectives)))
@@ -81,8 +80,7 @@ class ModelAssistedSearcher(ResumableSearcher):
     def _propose(self, count: int) -> Indices:
         enough = np.isfinite(self._costs).all(axis=1).sum() >= _FEWEST
         drawn = min(max(0, self._size - len(self._unseen)), count) if enough else count
-        ends = rows_of(self._space, [self._space.smallest(), self._space.largest()])
-        found = self._topped_up(self._unseen.take(ends, drawn), drawn)
+        found = self._first(drawn)
         if count > drawn:
             found = np.concatenate([found, self._unseen.take(self._screened(count - drawn), count - drawn)])
         return self._topped_up(found, count)

@@ -18,7 +18,7 @@ from nas.objective import explain_infeasible
 from nas.pareto import ParetoFront
 from nas.stages.context import Context
 from nas.stages.judge import file_accuracy
-from nas.stages.measuring import Measured, measure_all
+from nas.stages.measuring import Measured, measure_all, measured_latency
 from nas.stages.models import Artifacts, Variant
 from nas.stages.profile import measurement_row
 from nas.stages.targets import Target
@@ -115,8 +115,7 @@ def _confirmed(
     for target in targets:
         measurement = measured[target.name]
         if measurement.error is None:
-            ends = (measurement.corrected_s(10), measurement.corrected_s(90))
-            metrics[target.metric] = Metric(measurement.corrected_s(), "s", "measured", ends)
+            metrics[target.metric] = measured_latency(measurement)
     return Candidate(member.arch, metrics)
 
 

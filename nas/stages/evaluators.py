@@ -1,22 +1,18 @@
-"""How the search judges a candidate: counts, predictions (or measurements where no predictor is good), accuracy."""
+"""How the search judges a candidate: counts, predicted latencies where a predictor is good, accuracy."""
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 
 import numpy as np
 
-from nas.candidate import Candidate, Metric
 from nas.config import Config
 from nas.errors import NasError
-from nas.evaluate import CachedAccuracy, CompositeEvaluator, Evaluator, NetworkPredictor, check_limits
+from nas.evaluate import CachedAccuracy, CompositeEvaluator, NetworkPredictor, check_limits
 from nas.files import read_json, reading
-from nas.ledger import Ledger
 from nas.stages.context import Context
-from nas.stages.models import ModelFiles
-from nas.stages.targets import Target
 from search_spaces import Architecture
 from supernet import weights_digest
 
@@ -31,13 +27,12 @@ def check_counted_limits(config: Config) -> None:
     check_limits(config.make_space(), counter.cheap, config.limits, np.random.default_rng(config.seed))
 
 
-def make_evaluator(context: Context, predictors: Mapping[str, NetworkPredictor], ledger: Ledger) -> Evaluator:
+def make_evaluator(context: Context, predictors: Mapping[str, NetworkPredictor]) -> CompositeEvaluator:
     """The evaluator of a run, whose limits are checked to be within reach.
 
     Args:
         context: the run.
-        predictors: by target; candidates are measured on the targets that have none.
-        ledger: keeps these measurements.
+        predictors: by target; what it finds lacks the latencies on targets that have none.
 
     Raises:
         NasError: a limit that no network meets by its predicted latency.
@@ -58,44 +53,7 @@ def make_evaluator(context: Context, predictors: Mapping[str, NetworkPredictor],
     )
     composite = _composite(config, predictors, accuracy)
     check_limits(context.space, composite.cheap, config.limits, context.rng("limits"))
-    unpredicted = [target for target in context.targets if target.name not in predictors]
-    if not unpredicted:
-        return composite
-    files = context.model_files("search", [target.variant for target in unpredicted], timed_only=True)
-    return _MeasuringEvaluator(composite, files, unpredicted, ledger)
-
-
-def cheap_judge(evaluator: Evaluator) -> Callable[[Sequence[Architecture]], list[Candidate]] | None:
-    """What gives an evaluator's every metric but the accuracy; None where that takes measurements."""
-    return evaluator.cheap if isinstance(evaluator, CompositeEvaluator) else None
-
-
-class _MeasuringEvaluator:
-    """Adds latencies that are measured, for targets whose predictor is not to be trusted."""
-
-    def __init__(self, inner: Evaluator, files: ModelFiles, targets: Sequence[Target], ledger: Ledger) -> None:
-        self._inner = inner
-        self._files = files
-        self._targets = targets
-        self._ledger = ledger
-
-    def evaluate(self, archs: Sequence[Architecture]) -> list[Candidate]:
-        return [self._measured(candidate) for candidate in self._inner.evaluate(archs)]
-
-    def _measured(self, candidate: Candidate) -> Candidate:
-        artifacts = self._files.get(candidate.arch)
-        metrics = dict(candidate.metrics)
-        for target in self._targets:
-            measurement = target.measure(self._ledger, artifacts[target.variant])
-            if measurement.error is not None:
-                raise NasError(
-                    f"network {candidate.arch.key} could not be measured on {target.name!r}: {measurement.error}. "
-                    "The search measures because the predictor failed its check; see what the target lacks with "
-                    "`nas devices check`, then run `nas search` again"
-                )
-            metrics[target.metric] = Metric(measurement.median_s, "s", "measured")
-        self._files.discard(candidate.arch)  # a search would leave hundreds
-        return Candidate(candidate.arch, metrics)
+    return composite
 
 
 def _composite(

@@ -8,9 +8,10 @@ from nas.files import write_json
 from nas.objective import explain_infeasible
 from nas.pareto import ParetoFront
 from nas.stages.context import Context
-from nas.stages.evaluators import cheap_judge, make_evaluator
+from nas.stages.evaluators import make_evaluator
 from nas.stages.fit import fitted_predictors
 from nas.stages.history import History, make_searcher
+from nas.stages.latencies import make_latencies
 from nas.stages.screening import make_screening
 
 
@@ -27,8 +28,9 @@ def run(context: Context) -> None:
     judged = [candidate for candidate in history.resume(searcher) if candidate.source(ACCURACY) != "predicted"]
     context.progress.start("search", section.evaluations, "candidate", done=len(judged))
     with context.ledger() as ledger:
-        evaluator = make_evaluator(context, fitted_predictors(context), ledger)
-        screening = make_screening(context, cheap_judge(evaluator))
+        predictors = fitted_predictors(context)
+        evaluator, latencies = make_evaluator(context, predictors), make_latencies(context, predictors, ledger)
+        screening = make_screening(context, evaluator.cheap if latencies is None else None)
         while len(judged) < section.evaluations:
             count = min(section.batch, section.evaluations - len(judged))
             rng = context.rng("search", "others", len(judged))
@@ -41,6 +43,8 @@ def run(context: Context) -> None:
             for arch in archs:
                 candidates += evaluator.evaluate([arch])
                 context.progress.advance()
+            if latencies is not None:
+                candidates = latencies.add(candidates)
             searcher.tell(candidates)
             history.append([*(chosen.predicted if chosen else ()), *candidates], searcher.state())
             judged += candidates

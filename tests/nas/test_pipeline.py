@@ -163,6 +163,7 @@ def test_a_predictor_that_fails_its_check_stops_the_run_or_is_replaced_by_measur
     directory = run(config(*strict, "predictor.on_failure=measure"), run_dir)
     rows = [json.loads(line) for line in (run_dir / "search" / "candidates.jsonl").read_text().splitlines()]
     assert {row["metrics"]["latency_s.slow-chip"]["source"] for row in rows} == {"measured"}
+    assert all(len(row["metrics"]["latency_s.slow-chip"]["interval"]) == 2 for row in rows)
     assert list((run_dir / "search" / "models").iterdir()) == []
     assert all(row["used"] is None for row in read(directory.result("fit"))["targets"].values())
 

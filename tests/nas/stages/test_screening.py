@@ -68,6 +68,7 @@ def surroundings(config: Config, folder: Path) -> tuple[Context, list[str]]:
     stub = SimpleNamespace(
         config=config,
         space=config.make_space(),
+        targets=(),
         rng=rng,
         path=folder.joinpath,
         ledger=ledger,
