@@ -6,12 +6,10 @@ import hashlib
 import json
 from collections.abc import Callable, Mapping, Sequence
 
-import numpy as np
-
 from nas.candidate import Candidate, Metric
 from nas.config import Config
 from nas.errors import NasError
-from nas.evaluate import CachedAccuracy, CompositeEvaluator, Evaluator, NetworkPredictor, check_limits
+from nas.evaluate import CachedAccuracy, CompositeEvaluator, NetworkPredictor
 from nas.files import read_json, reading
 from nas.ledger import Ledger
 from nas.stages.context import Context
@@ -20,19 +18,18 @@ from nas.stages.targets import Target
 from search_spaces import Architecture
 from supernet import weights_digest
 
-
-def check_counted_limits(config: Config) -> None:
-    """Refuse limits on counted metrics that no network of the space meets, before anything is computed.
-
-    Raises:
-        NasError: such a limit; the message says how near the nearest network comes.
-    """
-    counter = _composite(config, {}, None)
-    check_limits(config.make_space(), counter.cheap, config.limits, np.random.default_rng(config.seed))
+Judge = Callable[[Sequence[Architecture]], list[Candidate]]
 
 
-def make_evaluator(context: Context, predictors: Mapping[str, NetworkPredictor], ledger: Ledger) -> Evaluator:
-    """The evaluator of a run, whose limits are checked to be within reach.
+def counted_judge(config: Config) -> Judge:
+    """What gives a network's counted metrics alone."""
+    return _composite(config, {}, None).cheap
+
+
+def make_evaluator(
+    context: Context, predictors: Mapping[str, NetworkPredictor], ledger: Ledger
+) -> CompositeEvaluator | MeasuringEvaluator:
+    """The evaluator of a run.
 
     Args:
         context: the run.
@@ -40,7 +37,7 @@ def make_evaluator(context: Context, predictors: Mapping[str, NetworkPredictor],
         ledger: keeps these measurements.
 
     Raises:
-        NasError: a limit that no network meets by its predicted latency.
+        NasError: weights other than those that the run was trained to.
     """
     config, trained = context.config, context.run.result("train")
     with reading(trained):
@@ -57,30 +54,42 @@ def make_evaluator(context: Context, predictors: Mapping[str, NetworkPredictor],
         settings=_evaluation_digest(context),
     )
     composite = _composite(config, predictors, accuracy)
-    check_limits(context.space, composite.cheap, config.limits, context.rng("limits"))
     unpredicted = [target for target in context.targets if target.name not in predictors]
     if not unpredicted:
         return composite
     files = context.model_files("search", [target.variant for target in unpredicted], timed_only=True)
-    return _MeasuringEvaluator(composite, files, unpredicted, ledger)
+    return MeasuringEvaluator(composite, files, unpredicted, ledger)
 
 
-def cheap_judge(evaluator: Evaluator) -> Callable[[Sequence[Architecture]], list[Candidate]] | None:
+def quick_judge(evaluator: CompositeEvaluator | MeasuringEvaluator) -> Judge:
+    """What gives the metrics that need neither images nor devices: those counted and those predicted."""
+    return evaluator.cheap if isinstance(evaluator, CompositeEvaluator) else evaluator.inner.cheap
+
+
+def cheap_judge(evaluator: CompositeEvaluator | MeasuringEvaluator) -> Judge | None:
     """What gives an evaluator's every metric but the accuracy; None where that takes measurements."""
     return evaluator.cheap if isinstance(evaluator, CompositeEvaluator) else None
 
 
-class _MeasuringEvaluator:
-    """Adds latencies that are measured, for targets whose predictor is not to be trusted."""
+class MeasuringEvaluator:
+    """Adds latencies that are measured, for targets whose predictor is not to be trusted.
 
-    def __init__(self, inner: Evaluator, files: ModelFiles, targets: Sequence[Target], ledger: Ledger) -> None:
-        self._inner = inner
+    Args:
+        inner: gives all other metrics.
+        files: makes what is measured.
+        targets: those without a predictor.
+        ledger: keeps the measurements.
+    """
+
+    def __init__(self, inner: CompositeEvaluator, files: ModelFiles, targets: Sequence[Target], ledger: Ledger) -> None:
+        self.inner = inner
         self._files = files
         self._targets = targets
         self._ledger = ledger
 
     def evaluate(self, archs: Sequence[Architecture]) -> list[Candidate]:
-        return [self._measured(candidate) for candidate in self._inner.evaluate(archs)]
+        """See ``Evaluator``; raises NasError where a network cannot be measured."""
+        return [self._measured(candidate) for candidate in self.inner.evaluate(archs)]
 
     def _measured(self, candidate: Candidate) -> Candidate:
         artifacts = self._files.get(candidate.arch)
