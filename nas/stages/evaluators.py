@@ -4,38 +4,34 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
-import numpy as np
-
+from nas.candidate import Candidate
 from nas.config import Config
 from nas.errors import NasError
-from nas.evaluate import CachedAccuracy, CompositeEvaluator, NetworkPredictor, check_limits
+from nas.evaluate import CachedAccuracy, CompositeEvaluator, NetworkPredictor
 from nas.files import read_json, reading
 from nas.stages.context import Context
 from search_spaces import Architecture
 from supernet import weights_digest
 
+Judge = Callable[[Sequence[Architecture]], list[Candidate]]
 
-def check_counted_limits(config: Config) -> None:
-    """Refuse limits on counted metrics that no network of the space meets, before anything is computed.
 
-    Raises:
-        NasError: such a limit; the message says how near the nearest network comes.
-    """
-    counter = _composite(config, {}, None)
-    check_limits(config.make_space(), counter.cheap, config.limits, np.random.default_rng(config.seed))
+def counted_judge(config: Config) -> Judge:
+    """What gives a network's counted metrics alone."""
+    return _composite(config, {}, None).cheap
 
 
 def make_evaluator(context: Context, predictors: Mapping[str, NetworkPredictor]) -> CompositeEvaluator:
-    """The evaluator of a run, whose limits are checked to be within reach.
+    """The evaluator of a run.
 
     Args:
         context: the run.
         predictors: by target; what it finds lacks the latencies on targets that have none.
 
     Raises:
-        NasError: a limit that no network meets by its predicted latency.
+        NasError: weights other than those that the run was trained to.
     """
     config, trained = context.config, context.run.result("train")
     with reading(trained):
@@ -51,9 +47,7 @@ def make_evaluator(context: Context, predictors: Mapping[str, NetworkPredictor])
         weights=weights,
         settings=_evaluation_digest(context),
     )
-    composite = _composite(config, predictors, accuracy)
-    check_limits(context.space, composite.cheap, config.limits, context.rng("limits"))
-    return composite
+    return _composite(config, predictors, accuracy)
 
 
 def _composite(

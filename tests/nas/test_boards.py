@@ -17,8 +17,8 @@ from nas.config import make_config
 from nas.errors import NasError
 from nas.export import export_artifacts
 from nas.stages.context import Context
-from nas.stages.evaluators import check_counted_limits
 from nas.stages.export import _boards
+from nas.stages.limits import check_counted_limits
 from search_spaces import Network, flash_bytes, get_space, peak_activation_bytes
 from supernet import random_network
 
