@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from devices import DeviceError, RuntimeModel
 from devices.device import FloatArray
 from nas.export.network_file import read_network
-from supernet.deployed import deployed_network
+from supernet import deployed_network
 
 _BEFORE_RECORDING = 3
 """Inferences in which CUDA's libraries choose their kernels and take their memory, which cannot be recorded."""

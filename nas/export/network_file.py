@@ -16,9 +16,8 @@ from safetensors.numpy import load, save
 from nas.export.errors import ExportError
 from nas.export.weights import Weights, bias_of, folded, weight_of
 from nas.files import write_bytes
-from search_spaces import Network, SpaceError
+from search_spaces import Network, SpaceError, network_from_json, network_to_json
 from search_spaces.network import Conv, LayerNorm, Linear, Node, RelativeBias, Scale
-from search_spaces.network_json import network_from_json, network_to_json
 
 _HEADER = "hwnas.network"
 _VERSION = 1
