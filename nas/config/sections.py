@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal, get_args
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
+import nas.torch_devices  # noqa: F401 (registers them: targets may name them)
 from devices import (
     BOARDS,
     MOST_THREADS,

@@ -9,6 +9,8 @@ from typing import TypeAlias
 Pairs: TypeAlias = tuple[tuple[str, str], ...]
 """Names with their values, in the order they are shown."""
 
+_FORMATS = {"onnx": "ONNX", "tflite": "TFLite"}
+
 
 @dataclass(frozen=True)
 class ModelFile:
@@ -42,7 +44,7 @@ class Target:
     @property
     def file(self) -> str:
         """The kind of file in words."""
-        return f"{'ONNX' if self.format == 'onnx' else 'TFLite'} {self.precision}"
+        return f"{_FORMATS.get(self.format, self.format)} {self.precision}"
 
     def runs(self, file: ModelFile) -> bool:
         """Whether this is the kind of file that the target was measured with."""
