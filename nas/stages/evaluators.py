@@ -11,7 +11,15 @@ import numpy as np
 from nas.candidate import Candidate, Metric
 from nas.config import Config
 from nas.errors import NasError
-from nas.evaluate import CachedAccuracy, CompositeEvaluator, Evaluator, NetworkPredictor, check_limits
+from nas.evaluate import (
+    Accuracies,
+    Advance,
+    CachedAccuracies,
+    CompositeEvaluator,
+    Evaluator,
+    NetworkPredictor,
+    check_limits,
+)
 from nas.files import read_json, reading
 from nas.ledger import Ledger
 from nas.stages.context import Context
@@ -31,13 +39,16 @@ def check_counted_limits(config: Config) -> None:
     check_limits(config.make_space(), counter.cheap, config.limits, np.random.default_rng(config.seed))
 
 
-def make_evaluator(context: Context, predictors: Mapping[str, NetworkPredictor], ledger: Ledger) -> Evaluator:
+def make_evaluator(
+    context: Context, predictors: Mapping[str, NetworkPredictor], ledger: Ledger, accuracies: Accuracies
+) -> Evaluator:
     """The evaluator of a run, whose limits are checked to be within reach.
 
     Args:
         context: the run.
         predictors: by target; candidates are measured on the targets that have none.
         ledger: keeps these measurements.
+        accuracies: evaluates architectures in the trained supernet.
 
     Raises:
         NasError: a limit that no network meets by its predicted latency.
@@ -50,13 +61,13 @@ def make_evaluator(context: Context, predictors: Mapping[str, NetworkPredictor],
             f"{trained} tells of other weights than those that lie beside it; delete it and run `nas train` again, "
             "which goes on from the last checkpoint"
         )
-    accuracy = CachedAccuracy(
-        context.evaluator.accuracy,
+    cached = CachedAccuracies(
+        accuracies,
         context.path("search", "accuracies.jsonl"),
         weights=weights,
         settings=_evaluation_digest(context),
     )
-    composite = _composite(config, predictors, accuracy)
+    composite = _composite(config, predictors, cached)
     check_limits(context.space, composite.cheap, config.limits, context.rng("limits"))
     unpredicted = [target for target in context.targets if target.name not in predictors]
     if not unpredicted:
@@ -79,8 +90,13 @@ class _MeasuringEvaluator:
         self._targets = targets
         self._ledger = ledger
 
-    def evaluate(self, archs: Sequence[Architecture]) -> list[Candidate]:
-        return [self._measured(candidate) for candidate in self._inner.evaluate(archs)]
+    def evaluate(self, archs: Sequence[Architecture], advance: Advance = lambda _: None) -> list[Candidate]:
+        candidates = []
+        # All accuracies first: evaluating them beside a measurement would slow it down.
+        for candidate in self._inner.evaluate(archs):
+            candidates.append(self._measured(candidate))
+            advance(1)
+        return candidates
 
     def _measured(self, candidate: Candidate) -> Candidate:
         artifacts = self._files.get(candidate.arch)
@@ -99,13 +115,13 @@ class _MeasuringEvaluator:
 
 
 def _composite(
-    config: Config, predictors: Mapping[str, NetworkPredictor], accuracy: Callable[[Architecture], float] | None
+    config: Config, predictors: Mapping[str, NetworkPredictor], accuracies: Accuracies | None
 ) -> CompositeEvaluator:
     bits = config.deployed_bits
     return CompositeEvaluator(
         config.make_space(),
         predictors=predictors,
-        accuracy=accuracy,
+        accuracies=accuracies,
         limits=config.limits,
         weight_bits=bits,
         activation_bits=bits,
@@ -114,6 +130,7 @@ def _composite(
 
 def _evaluation_digest(context: Context) -> str:
     """Names all that an accuracy depends on beside the weights."""
-    parts = [context.config.seed, context.config.threads, context.config.search.validation_images]
+    config = context.config
+    parts = [config.seed, config.evaluation_threads, config.search.validation_images]
     split = context.path("split.json").read_bytes()
     return hashlib.sha256(json.dumps(parts).encode() + split).hexdigest()[:20]

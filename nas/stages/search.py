@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from nas.candidate import ACCURACY
+from nas.distributed.evaluation import evaluating
 from nas.errors import NasError
 from nas.files import write_json
 from nas.objective import explain_infeasible
@@ -26,8 +27,8 @@ def run(context: Context) -> None:
     # Predicted accuracies are kept beside those found, but nothing goes on from them.
     judged = [candidate for candidate in history.resume(searcher) if candidate.source(ACCURACY) != "predicted"]
     context.progress.start("search", section.evaluations, "candidate", done=len(judged))
-    with context.ledger() as ledger:
-        evaluator = make_evaluator(context, fitted_predictors(context), ledger)
+    with context.ledger() as ledger, evaluating(context) as accuracies:
+        evaluator = make_evaluator(context, fitted_predictors(context), ledger, accuracies)
         screening = make_screening(context, cheap_judge(evaluator))
         while len(judged) < section.evaluations:
             count = min(section.batch, section.evaluations - len(judged))
@@ -37,10 +38,7 @@ def run(context: Context) -> None:
             if not archs:
                 context.progress.note(f"search: every one of the space's {len(judged)} networks is judged")
                 break
-            candidates = []
-            for arch in archs:
-                candidates += evaluator.evaluate([arch])
-                context.progress.advance()
+            candidates = evaluator.evaluate(archs, context.progress.advance)
             searcher.tell(candidates)
             history.append([*(chosen.predicted if chosen else ()), *candidates], searcher.state())
             judged += candidates
