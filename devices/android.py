@@ -13,13 +13,13 @@ from devices.adb import Adb
 from devices.android_files import put_model, put_program
 from devices.android_state import count_cores, read_properties, read_state, throttling
 from devices.artifact import Artifact, Format
-from devices.benchmark_model import BenchmarkRun, benchmark_arguments, parse_benchmark
+from devices.benchmark_model import benchmark_arguments, parse_benchmark
 from devices.device import DeviceInfo, LoadedModel
-from devices.environment import describe_environment
 from devices.errors import DeviceError
 from devices.litert_cpu import LiteRTCPU
-from devices.measurement import MOST_THREADS, Measurement, MeasureSettings
+from devices.measurement import MOST_THREADS, MeasureSettings
 from devices.program import Deadline
+from devices.program_device import Facts, ProgramDevice, Timed, add_states
 from devices.registry import register_device
 
 _ASK_TIMEOUT_S = 20.0
@@ -30,7 +30,7 @@ _REMEDY = (
 
 
 @register_device("android")
-class AndroidDevice:
+class AndroidDevice(ProgramDevice):
     """Android phone over adb, timed by TFLite's benchmark_model: TFLite files, float32 and INT8.
 
     The program and the model are copied to the phone once, under their digests. A measurement is several runs of the
@@ -59,9 +59,7 @@ class AndroidDevice:
         cores: Sequence[int] | None = None,
         runs: int = 5,
     ) -> None:
-        for option, text in {"serial": serial, "benchmark_model": benchmark_model, "adb": adb}.items():
-            if text is not None and (not isinstance(text, str) or not text or "\0" in text):
-                raise DeviceError(f"android option {option} is {text!r}; give a text")
+        self._check_texts("text", {"serial": serial, "benchmark_model": benchmark_model, "adb": adb})
         if serial is not None and serial.startswith("-"):
             raise DeviceError(f"android option serial is {serial!r}; give one that `adb devices` shows")
         if cores is not None and (not isinstance(cores, list | tuple) or not cores or not all(map(_is_core, cores))):
@@ -102,40 +100,17 @@ class AndroidDevice:
         self._check_format(artifact)
         return LiteRTCPU().open(artifact, threads)
 
-    def measure(self, artifact: Artifact, settings: MeasureSettings) -> Measurement:
-        """Measure a model file on the phone. Whatever goes wrong is a failed measurement, never an exception."""
-        environment = dict(describe_environment())
-        environment = {"host_" + name if name != "time" else name: text for name, text in environment.items()}
-        try:
-            self._check_format(artifact)
-            if settings.batch != 1:
-                raise DeviceError(f"batch is {settings.batch}; model files take one image at a time: set it to 1")
-            if self._cores and settings.threads > len(self._cores):
-                raise DeviceError(f"threads is {settings.threads} and the option cores names {len(self._cores)}")
-            artifact.read()
-            runs = self._measure(artifact, settings, environment)
-        except DeviceError as error:
-            return Measurement.failed(artifact, self.name, settings, str(error), tuple(environment.items()))
-        return Measurement(
-            artifact_sha256=artifact.sha256,
-            format=artifact.format,
-            precision=artifact.precision,
-            device=self.name,
-            settings=settings,
-            latencies_s=tuple(run.latency_s for run in runs),
-            load_s=runs[0].load_s,
-            first_inference_s=runs[0].first_inference_s,
-            environment=tuple(environment.items()),
-            flags=("throttled",) if "doubt" in environment else (),
-        )
+    def _surroundings(self) -> Facts:
+        """What is known of this machine, which is not the one that is measured."""
+        return {"host_" + name if name != "time" else name: text for name, text in super()._surroundings().items()}
 
-    def close(self) -> None:
-        """Nothing is running between measurements."""
+    def _check(self, artifact: Artifact, settings: MeasureSettings) -> None:
+        super()._check(artifact, settings)
+        if self._cores and settings.threads > len(self._cores):
+            raise DeviceError(f"threads is {settings.threads} and the option cores names {len(self._cores)}")
 
-    def _measure(
-        self, artifact: Artifact, settings: MeasureSettings, environment: dict[str, str]
-    ) -> list[BenchmarkRun]:
-        """The runs; what is found out on the way is added to the environment."""
+    def _time(self, artifact: Artifact, settings: MeasureSettings, environment: Facts) -> Timed:
+        """Put the program and the file on the phone and run it several times."""
         deadline = Deadline(settings.timeout_s)
         phone, info = self._choose(), self.info()
         environment |= {"phone": info.cpu, "system": info.system, **dict(info.options)}
@@ -152,14 +127,16 @@ class AndroidDevice:
                 phone.shell(["pkill", "-f", artifact.sha256], _ASK_TIMEOUT_S, check=False)
             raise
         after = self._state(phone, info.cores, deadline)
-        environment |= {f"{name}_before": text for name, text in before.items()}
-        environment |= {f"{name}_after": text for name, text in after.items()}
-        if doubt := throttling(before, after):
+        add_states(environment, before, after)
+        doubt = throttling(before, after)
+        if doubt:
             environment["doubt"] = doubt
         inferences = sum(run.count for run in runs)
         environment["samples"] = f"{runs[0].statistic} of each of {len(runs)} runs, {inferences} inferences in all"
         environment["benchmark_model_runs"] = json.dumps([run.to_json() for run in runs])
-        return runs
+        latencies = tuple(run.latency_s for run in runs)
+        flags = ("throttled",) if doubt else ()
+        return Timed(latencies, runs[0].load_s, runs[0].first_inference_s, flags)
 
     def _choose(self) -> Adb:
         """The phone by its serial, whether or not one was given: another may be plugged in meanwhile."""
@@ -210,10 +187,6 @@ class AndroidDevice:
     def _state(self, phone: Adb, cores: int, deadline: Deadline) -> dict[str, str]:
         pinned = self._cores or tuple(range(min(cores, MOST_THREADS)))
         return read_state(lambda words: phone.shell(words, deadline.left_s(), check=False), pinned)
-
-    def _check_format(self, artifact: Artifact) -> None:
-        if artifact.format not in self.formats:
-            raise DeviceError(f"{self.name} cannot run {artifact.format!r} files; it runs {list(self.formats)}")
 
 
 def _is_core(value: object) -> bool:

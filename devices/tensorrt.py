@@ -13,14 +13,15 @@ from typing import ClassVar
 
 from devices.artifact import Artifact, Format
 from devices.device import DeviceInfo, LoadedModel
-from devices.environment import cpu_model, describe_environment
+from devices.environment import cpu_model
 from devices.errors import DeviceError
 from devices.jetson_state import board_model, moved, read_board, read_power_mode
-from devices.measurement import Measurement, MeasureSettings
+from devices.measurement import MeasureSettings
 from devices.onnxruntime_cpu import OnnxRuntimeCPU
 from devices.program import Deadline, run_program
+from devices.program_device import Facts, ProgramDevice, Timed, add_states
 from devices.registry import register_device
-from devices.trtexec import Trace, build_arguments, check_passed, parse_times, parse_version, time_arguments
+from devices.trtexec import build_arguments, check_passed, parse_times, parse_version, time_arguments
 
 _JETPACK = "/usr/src/tensorrt/bin/trtexec"
 """Where Jetson's own packages put it, which is on nobody's PATH."""
@@ -33,7 +34,7 @@ _ASK_TIMEOUT_S = 60.0
 
 
 @register_device("tensorrt")
-class TensorRTDevice:
+class TensorRTDevice(ProgramDevice):
     """TensorRT on a Jetson or another NVIDIA GPU, timed by trtexec: ONNX files, float32 and INT8.
 
     An engine is built once for a file and kept under the digests of the file and of all that it depends on. The power
@@ -55,9 +56,7 @@ class TensorRTDevice:
     def __init__(
         self, *, trtexec: str | None = None, fp16: bool = False, cuda_graph: bool = True, cache: str | None = None
     ) -> None:
-        for option, text in {"trtexec": trtexec, "cache": cache}.items():
-            if text is not None and (not isinstance(text, str) or not text or "\0" in text):
-                raise DeviceError(f"tensorrt option {option} is {text!r}; give a path")
+        self._check_texts("path", {"trtexec": trtexec, "cache": cache})
         for option, value in {"fp16": fp16, "cuda_graph": cuda_graph}.items():
             if not isinstance(value, bool):
                 raise DeviceError(f"tensorrt option {option} is {value!r}; give true or false")
@@ -106,34 +105,8 @@ class TensorRTDevice:
         self._check_format(artifact)
         return OnnxRuntimeCPU().open(artifact, threads)
 
-    def measure(self, artifact: Artifact, settings: MeasureSettings) -> Measurement:
-        """Measure a model file. Whatever goes wrong is a failed measurement, never an exception."""
-        environment = dict(describe_environment())
-        try:
-            self._check_format(artifact)
-            if settings.batch != 1:
-                raise DeviceError(f"batch is {settings.batch}; model files take one image at a time: set it to 1")
-            artifact.read()
-            trace = self._measure(artifact, settings, environment)
-        except DeviceError as error:
-            return Measurement.failed(artifact, self.name, settings, str(error), tuple(environment.items()))
-        return Measurement(
-            artifact_sha256=artifact.sha256,
-            format=artifact.format,
-            precision=artifact.precision,
-            device=self.name,
-            settings=settings,
-            latencies_s=trace.latencies_s,
-            load_s=trace.load_s,
-            environment=tuple(environment.items()),
-            flags=("governor",) if "doubt" in environment else (),
-        )
-
-    def close(self) -> None:
-        """Nothing is running between measurements."""
-
-    def _measure(self, artifact: Artifact, settings: MeasureSettings, environment: dict[str, str]) -> Trace:
-        """The samples; what is found out on the way is added to the environment."""
+    def _time(self, artifact: Artifact, settings: MeasureSettings, environment: Facts) -> Timed:
+        """Build the engine, if it is not there, and time it."""
         deadline = Deadline(settings.timeout_s)
         version, program = self._runtime_version(), self._program()
         environment |= {"runtime": "tensorrt", "runtime_version": version, "fp16": str(self._fp16)}
@@ -148,12 +121,12 @@ class TensorRTDevice:
             left = times.read_text(encoding="utf-8") if times.is_file() else ""
             trace = parse_times(left, done.stdout, settings.min_warmup_s)
         after = _state()
-        environment |= {f"{name}_before": text for name, text in before.items()}
-        environment |= {f"{name}_after": text for name, text in after.items()}
-        if doubt := moved(before, after):
+        add_states(environment, before, after)
+        doubt = moved(before, after)
+        if doubt:
             environment["doubt"] = doubt
         environment["gpu_compute_median_s"] = repr(trace.compute_median_s)
-        return trace
+        return Timed(trace.latencies_s, trace.load_s, flags=("governor",) if doubt else ())
 
     def _engine(self, program: str, artifact: Artifact, version: str, deadline: Deadline) -> Path:
         """The engine of a file, built if it is not there; two processes that build the same one do no harm."""
@@ -190,10 +163,6 @@ class TensorRTDevice:
                 )
             self._version = version
         return self._version
-
-    def _check_format(self, artifact: Artifact) -> None:
-        if artifact.format not in self.formats:
-            raise DeviceError(f"{self.name} cannot run {artifact.format!r} files; it runs {list(self.formats)}")
 
 
 def _state() -> dict[str, str]:

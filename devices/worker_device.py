@@ -4,27 +4,26 @@ from __future__ import annotations
 
 import os
 import platform
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
-from devices.artifact import Artifact, Format
+from devices.artifact import Artifact
 from devices.device import DeviceInfo, LoadedModel
 from devices.environment import cpu_model, describe_environment
 from devices.errors import DeviceError
+from devices.file_device import FileDevice
 from devices.measurement import Measurement, MeasureSettings
 from devices.supervisor import Supervisor
 
 
-class WorkerDevice(ABC):
+class WorkerDevice(FileDevice):
     """A runtime on this machine's processor; a subclass says how to find the runtime and how to load a file into it.
 
     The worker process imports the subclass by name and makes one without arguments, so it has to live in a module
     that can be imported.
     """
 
-    name: ClassVar[str]
-    formats: ClassVar[tuple[Format, ...]]
     runtime: ClassVar[str]
     remedy: ClassVar[str]
     """What to do where the runtime is missing."""
@@ -91,9 +90,7 @@ class WorkerDevice(ABC):
     def measure(self, artifact: Artifact, settings: MeasureSettings) -> Measurement:
         """Measure a model file in the worker. Whatever goes wrong is a failed measurement, never an exception."""
         try:
-            self._check_format(artifact)
-            if settings.batch != 1:
-                raise DeviceError(f"batch is {settings.batch}; model files take one image at a time: set it to 1")
+            self._check(artifact, settings)
             place = str(artifact.path.absolute())  # the worker has another working directory
             request = {"artifact": {**artifact.to_json(), "path": place}, "settings": settings.to_json()}
             return self._measurement(artifact, settings, self._supervisor.request(request, settings.timeout_s))
@@ -103,10 +100,6 @@ class WorkerDevice(ABC):
     def close(self) -> None:
         """Stop the worker; a later measurement starts a new one."""
         self._supervisor.close()
-
-    def _check_format(self, artifact: Artifact) -> None:
-        if artifact.format not in self.formats:
-            raise DeviceError(f"{self.name} cannot run {artifact.format!r} files; it runs {list(self.formats)}")
 
     def _measurement(self, artifact: Artifact, settings: MeasureSettings, reply: Mapping[str, Any]) -> Measurement:
         identity = {"artifact_sha256": artifact.sha256, "format": artifact.format, "precision": artifact.precision}

@@ -6,6 +6,7 @@ sums over nodes, and nodes repeat between the networks of a population, so each 
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from functools import lru_cache
 from math import prod
@@ -95,6 +96,11 @@ _WHOLE = ("input_elements", "largest_node.elements", "largest_node.macs", "depth
 def feature_names() -> tuple[str, ...]:
     """Names of the entries of a feature vector, in order."""
     return SUM_NAMES + _WHOLE
+
+
+def features_digest() -> str:
+    """20 hexadecimal digits that change when the entries do: what was learnt from other features is of no use."""
+    return hashlib.sha256("\n".join(feature_names()).encode()).hexdigest()[:20]
 
 
 def features(network: Network) -> NDArray[np.float64]:

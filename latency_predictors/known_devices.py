@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,8 +13,9 @@ from safetensors.numpy import load, save
 
 from latency_predictors.described import described
 from latency_predictors.errors import PredictorError
-from latency_predictors.features import feature_matrix, feature_names
+from latency_predictors.features import feature_matrix, feature_names, features_digest
 from latency_predictors.few_shot import Fleet
+from latency_predictors.files import write_whole
 from search_spaces.network import Network
 
 Floats = NDArray[np.float64]
@@ -81,15 +80,9 @@ class KnownDevices:
 
     def save(self, path: Path) -> None:
         """Write one safetensors file whose header names the devices; replaced as a whole."""
-        header = {"version": _VERSION, "devices": list(self.devices), "features": _features_digest()}
-        content = save({"matrix": self.matrix, "latencies_s": self.latencies_s}, {_HEADER: json.dumps(header)})
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = path.with_name(f".{path.name}.tmp")
-        with temporary.open("wb") as stream:
-            stream.write(content)
-            stream.flush()
-            os.fsync(stream.fileno())
-        temporary.replace(path)
+        header = {"version": _VERSION, "devices": list(self.devices), "features": features_digest()}
+        arrays = {"matrix": self.matrix, "latencies_s": self.latencies_s}
+        write_whole(path, save(arrays, {_HEADER: json.dumps(header)}))
 
     @classmethod
     def load(cls, path: Path) -> KnownDevices:
@@ -106,12 +99,8 @@ class KnownDevices:
             found = cls(tuple(map(str, header["devices"])), arrays["matrix"], arrays["latencies_s"])
         except Exception as error:
             raise PredictorError(f"no known devices can be read from {path}: {error}") from error
-        if (header.get("version"), header.get("features")) != (_VERSION, _features_digest()):
+        if (header.get("version"), header.get("features")) != (_VERSION, features_digest()):
             raise PredictorError(f"the known devices in {path} were saved by another version; make the file again")
         if found.latencies_s.shape != (len(found.matrix), len(found.devices)):
             raise PredictorError(f"{path}: {len(found.devices)} devices and latencies {found.latencies_s.shape}")
         return found
-
-
-def _features_digest() -> str:
-    return hashlib.sha256("\n".join(feature_names()).encode()).hexdigest()[:20]

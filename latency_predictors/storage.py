@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +16,8 @@ from numpy.typing import NDArray
 from safetensors.numpy import load, save
 
 from latency_predictors.errors import PredictorError
-from latency_predictors.features import feature_names
+from latency_predictors.features import features_digest
+from latency_predictors.files import write_whole
 from latency_predictors.predictor import HeldOut, LatencyPredictor
 from latency_predictors.registry import get_predictor
 
@@ -43,13 +43,12 @@ def save_predictor(predictor: LatencyPredictor, directory: Path) -> None:
         "version": _VERSION,
         "predictor": predictor.name,
         "options": predictor.options(),
-        "features": _features_digest(),
+        "features": features_digest(),
         "arrays_sha256": hashlib.sha256(content).hexdigest(),
         "values": values,
     }
-    directory.mkdir(parents=True, exist_ok=True)
-    _write(directory / _ARRAYS, content)
-    _write(directory / _JSON, (json.dumps(card, indent=1) + "\n").encode())
+    write_whole(directory / _ARRAYS, content)
+    write_whole(directory / _JSON, (json.dumps(card, indent=1) + "\n").encode())
 
 
 def load_predictor(directory: Path) -> LatencyPredictor:
@@ -66,7 +65,7 @@ def load_predictor(directory: Path) -> LatencyPredictor:
     try:
         if hashlib.sha256(content).hexdigest() != card["arrays_sha256"]:
             raise PredictorError(f"{_ARRAYS} in {directory} does not belong to its {_JSON}; fit the predictor again")
-        if (card["version"], card["features"]) != (_VERSION, _features_digest()):
+        if (card["version"], card["features"]) != (_VERSION, features_digest()):
             raise PredictorError(f"the predictor in {directory} was saved by another version; fit it again")
         if not isinstance(card["options"], dict):
             raise TypeError(f"its options, which are {card['options']!r}")
@@ -85,16 +84,3 @@ def _restored(card: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> LatencyP
     if set(_HELD_OUT) <= set(arrays):
         predictor.calibrate(HeldOut(*(arrays[name] for name in _HELD_OUT)))
     return predictor
-
-
-def _features_digest() -> str:
-    return hashlib.sha256("\n".join(feature_names()).encode()).hexdigest()[:20]
-
-
-def _write(path: Path, content: bytes) -> None:
-    temporary = path.with_name(f".{path.name}.tmp")
-    with temporary.open("wb") as stream:
-        stream.write(content)
-        stream.flush()
-        os.fsync(stream.fileno())
-    temporary.replace(path)

@@ -53,7 +53,8 @@ class Campaign:
         bench: where measuring is done.
         watched: targets that have a sentinel.
         settled: pairs that nothing more is measured of; their known visits are looked up.
-        on_visit: called after each visit.
+        on_visit: called for each pair of each pass, with its visit or, where none is needed, with None; and after each
+            repeated visit.
         sentinel_every: visits to a target between two of its sentinel.
     """
 
@@ -64,7 +65,7 @@ class Campaign:
         *,
         watched: Collection[str] = (),
         settled: Collection[Pair] = (),
-        on_visit: Callable[[Pair, Visit], None] = lambda _pair, _visit: None,
+        on_visit: Callable[[Pair, Visit | None], None] = lambda _pair, _visit: None,
         sentinel_every: int = SENTINEL_EVERY,
     ) -> None:
         self._orders = orders
@@ -85,6 +86,8 @@ class Campaign:
             for pair in order:
                 if all(visit.measurement.ok for visit in self.visits[pair]):
                     self._visit(pair, number, 0)
+                else:
+                    self._on_visit(pair, None)
             self._close()
             self._repeat(number, order)
 
@@ -122,6 +125,7 @@ class Campaign:
         measurement = self._bench.known(pair, which)
         if measurement is None:
             if pair in self._settled:
+                self._on_visit(pair, None)
                 return
             if self._since.get(pair[1], -math.inf) >= self._every:
                 self._watch(pair[1])

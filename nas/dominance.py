@@ -10,8 +10,10 @@ from numpy.typing import ArrayLike, NDArray
 
 from nas.errors import NasError
 
+_CELLS: Final = 512
+"""Parts of every objective's range by which most dominated points of two or three objectives are found."""
 _FILTERS: Final = 64
-"""Points that all others are first compared with: these few dominate nearly everything that is dominated."""
+"""Points that all others are first compared with where there are more objectives: they dominate most of the others."""
 
 
 def checked_costs(costs: ArrayLike) -> NDArray[np.float64]:
@@ -32,8 +34,9 @@ def checked_costs(costs: ArrayLike) -> NDArray[np.float64]:
 def non_dominated(costs: ArrayLike) -> NDArray[np.bool_]:
     """Whether each point is on the Pareto front; what ``non_dominated_sort(costs) == 0`` gives, but far sooner.
 
-    Points that a few strong ones dominate go first. Of the others, in lexicographic order, none is dominated by a
-    later one: with two objectives a running minimum finds the front, with three a staircase in the last two.
+    Points that are dominated by far, or by a few strong ones, go first. Of the others, in lexicographic order, none is
+    dominated by a later one: with two objectives a running minimum finds the front, with three a staircase in the last
+    two.
 
     Args:
         costs: shape ``(points, objectives)``, less is better; infinite values are allowed. Equal points do not beat
@@ -49,7 +52,7 @@ def non_dominated(costs: ArrayLike) -> NDArray[np.bool_]:
     on_front = np.zeros(len(array), bool)
     if not array.size:
         return ~on_front
-    left = _not_beaten_by_the_strongest(array)
+    left = (_not_beaten_by_a_cell if array.shape[1] in {2, 3} else _not_beaten_by_the_strongest)(array)
     points = array[left]
     order = np.lexsort(points.T[::-1])
     points = points[order]
@@ -59,6 +62,32 @@ def non_dominated(costs: ArrayLike) -> NDArray[np.bool_]:
     found = find(points[fresh])
     on_front[left[order]] = found[np.cumsum(fresh) - 1]
     return on_front
+
+
+def _not_beaten_by_a_cell(array: NDArray[np.float64]) -> NDArray[np.int64]:
+    """Positions of the points that none in a cell before theirs dominates, with two or three objectives.
+
+    All objectives but the last are divided into cells. Points in cells that lie before a point's in every one of them
+    are better there, so the least of their last objective tells whether one of them beats it.
+    """
+    everything = np.arange(len(array))
+    if len(array) < _CELLS:
+        return everything
+    last, axes = array[:, -1], array.shape[1] - 1
+    low = array.min(axis=0)
+    with np.errstate(all="ignore"):
+        # A value times the same number never comes before a smaller one, however it is rounded.
+        span = array.max(axis=0) - low
+        scale = _CELLS / np.where(span > 0, span, 1.0)[:axes]
+    if not (np.isfinite(span).all() and np.isfinite(scale).all()):
+        return everything
+    cells = tuple(np.minimum((array[:, i] - low[i]) * scale[i], _CELLS - 1).astype(np.intp) for i in range(axes))
+    least = np.full((_CELLS + 1,) * axes, np.inf)
+    np.minimum.at(least, tuple(cell + 1 for cell in cells), last)
+    for axis in range(axes):
+        np.minimum.accumulate(least, axis=axis, out=least)
+    # One place further: what comes before a cell, without the cell itself.
+    return np.flatnonzero(~(least[cells] < last))
 
 
 def _not_beaten_by_the_strongest(array: NDArray[np.float64]) -> NDArray[np.int64]:

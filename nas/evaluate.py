@@ -12,7 +12,7 @@ from typing import Protocol, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from nas.candidate import ACCURACY, COUNTED_UNITS, Candidate, Metric, describe_value, latency_metric, metric_unit
+from nas.candidate import ACCURACY, COUNTED_UNITS, Candidate, Metric, latency_metric, metric_unit
 from nas.errors import NasError
 from nas.objective import Limit
 from search_spaces import (
@@ -112,9 +112,7 @@ class CompositeEvaluator:
         networks = [self._space.lower(arch) for arch in canonical]
         metrics = [self._count(network) for network in networks]
         for target, predictor in self._predictors.items():
-            name = latency_metric(target)
-            for row, latency_s in zip(metrics, _predict(predictor, target, networks), strict=True):
-                row[name] = Metric(latency_s, "s", "predicted")
+            _add_latencies(metrics, predictor, target, networks)
         return [Candidate(arch, row) for arch, row in zip(canonical, metrics, strict=True)]
 
     def _count(self, network: Network) -> dict[str, Metric]:
@@ -128,6 +126,33 @@ class CompositeEvaluator:
 
     def _broken(self, candidate: Candidate) -> bool:
         return any(limit.metric in candidate.metrics and limit.violation(candidate) > 0 for limit in self._limits)
+
+
+def rescored(
+    candidates: Sequence[Candidate], space: SearchSpace, predictors: Mapping[str, NetworkPredictor]
+) -> list[Candidate]:
+    """The candidates with their latencies predicted anew; all else that is known of them stays.
+
+    Args:
+        candidates: of the space, in canonical form.
+        space: lowers them.
+        predictors: by target; latencies on other targets stay too.
+
+    Raises:
+        NasError: a prediction that is no time.
+    """
+    networks = [space.lower(candidate.arch) for candidate in candidates]
+    metrics = [dict(candidate.metrics) for candidate in candidates]
+    for target, predictor in predictors.items():
+        _add_latencies(metrics, predictor, target, networks)
+    return [Candidate(candidate.arch, row) for candidate, row in zip(candidates, metrics, strict=True)]
+
+
+def _add_latencies(
+    metrics: Sequence[dict[str, Metric]], predictor: NetworkPredictor, target: str, networks: Sequence[Network]
+) -> None:
+    for row, latency_s in zip(metrics, _predict(predictor, target, networks), strict=True):
+        row[latency_metric(target)] = Metric(latency_s, "s", "predicted")
 
 
 def _predict(predictor: NetworkPredictor, target: str, networks: Sequence[Network]) -> list[float]:
@@ -207,45 +232,3 @@ class CachedAccuracies:
             file.write(b"\n" * torn + json.dumps(row).encode() + b"\n")
             file.flush()
             os.fsync(file.fileno())
-
-
-def check_limits(
-    space: SearchSpace,
-    cheap: Callable[[Sequence[Architecture]], list[Candidate]],
-    limits: Sequence[Limit],
-    rng: np.random.Generator,
-    samples: int = 256,
-) -> None:
-    """Check before a search that every limit on a cheap metric is within reach.
-
-    The smallest and the largest network and a random sample are looked at; limits on metrics that ``cheap`` does not
-    give, such as accuracy, are left to the search.
-
-    Args:
-        space: what will be searched.
-        cheap: gives counted and predicted metrics, such as ``CompositeEvaluator.cheap``.
-        limits: hard limits.
-        rng: source of randomness for the sample.
-        samples: number of random networks.
-
-    Raises:
-        NasError: no network of the sample keeps one of the limits; the message says how near the best one comes.
-    """
-    candidates = cheap([space.smallest(), space.largest(), *space.architectures(space.sample_indices(rng, samples))])
-    for limit in limits:
-        known = [candidate for candidate in candidates if limit.metric in candidate.metrics]
-        if not known:
-            continue
-        nearest = min(known, key=limit.violation)
-        if limit.violation(nearest) > 0:
-            raise NasError(_out_of_reach(space, limit, nearest.metrics[limit.metric], len(known)))
-
-
-def _out_of_reach(space: SearchSpace, limit: Limit, best: Metric, count: int) -> str:
-    too_high = limit.at_most is not None and best.value > limit.at_most
-    return (
-        f"no network keeps the limit {limit.describe()}: of {count} networks of space {space.name!r}, smallest and "
-        f"largest among them, the {'lowest' if too_high else 'highest'} is {best.source} at "
-        f"{describe_value(limit.metric, best.value)}; loosen the limit, or choose a "
-        f"{'smaller' if too_high else 'larger'} space"
-    )

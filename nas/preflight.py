@@ -12,7 +12,7 @@ from nas.errors import NasError
 from nas.ledger import Ledger
 from nas.search import get_searcher
 from nas.search.optuna_study import check_storage
-from nas.stages.evaluators import check_counted_limits
+from nas.stages.limits import check_counted_limits
 from nas.stages.targets import make_targets
 
 

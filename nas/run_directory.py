@@ -11,7 +11,9 @@
 ``predictors/``                 ``<target>/`` (the predictor's own files), ``scores.json`` (held-out check)
 ``search/``                     ``candidates.jsonl`` (all judged), ``state.json`` (to resume), ``front.json``;
                                 ``accuracy_predictor/`` where accuracy was predicted
-``confirm/``                    ``models/<key>/`` (the files that are shipped), ``members/``, ``front.json``
+``confirm/``                    ``models/<key>/`` (the files that are shipped), ``members/``, ``front.json``;
+                                ``rounds/<number>/`` (``round.json``; from the second on ``fit.json``, ``predictors/``,
+                                ``candidates.jsonl``, ``state.json``)
 ``export/``                     ``<member>/`` (files and ``card.json``), ``index.json``
 ``report/``                     ``index.html`` and PNG images
 ==============================  ===============================================================================

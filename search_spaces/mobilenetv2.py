@@ -81,8 +81,7 @@ def mobilenetv2(
     widths: Sequence[float] = _SETTINGS.width_multipliers,
 ) -> MobileNetV2Space:
     """MobileNetV2 at 96 to 224 px: elastic resolution, width, depth (one block more or less), kernel, expansion."""
-    settings = replace(_SETTINGS, classes=classes, resolutions=tuple(resolutions), width_multipliers=tuple(widths))
-    return MobileNetV2Space(settings, default=_SETTINGS)
+    return MobileNetV2Space.varied(_SETTINGS, classes=classes, resolutions=resolutions, widths=widths)
 
 
 @register_space("mobilenetv2_32")
@@ -93,8 +92,7 @@ def mobilenetv2_32(
     widths: Sequence[float] = _SMALL_IMAGES.width_multipliers,
 ) -> MobileNetV2Space:
     """MobileNetV2 for images of about 32 px: the first two strides left out, the same five elastic dimensions."""
-    settings = replace(_SMALL_IMAGES, classes=classes, resolutions=tuple(resolutions), width_multipliers=tuple(widths))
-    return MobileNetV2Space(settings, default=_SMALL_IMAGES)
+    return MobileNetV2Space.varied(_SMALL_IMAGES, classes=classes, resolutions=resolutions, widths=widths)
 
 
 def hand_made(space: MobileNetV2Space, *, width: float, resolution: int) -> Architecture:

@@ -78,8 +78,7 @@ def mobilenetv3(
     widths: Sequence[float] = _OFA.width_multipliers,
 ) -> MobileNetV3Space:
     """Once-for-all MobileNetV3 at 128 to 224 px: elastic resolution, width, depth, kernel, expansion."""
-    settings = replace(_OFA, classes=classes, resolutions=tuple(resolutions), width_multipliers=tuple(widths))
-    return MobileNetV3Space(settings, default=_OFA)
+    return MobileNetV3Space.varied(_OFA, classes=classes, resolutions=resolutions, widths=widths)
 
 
 def _stages_32(

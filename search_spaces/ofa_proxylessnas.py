@@ -55,8 +55,7 @@ def ofa_proxylessnas(
     widths: Sequence[float] = _SETTINGS.width_multipliers,
 ) -> MobileNetV2Space:
     """Once-for-all ProxylessNAS at 128 to 224 px: elastic resolution, width, depth, kernel, expansion."""
-    settings = replace(_SETTINGS, classes=classes, resolutions=tuple(resolutions), width_multipliers=tuple(widths))
-    return MobileNetV2Space(settings, default=_SETTINGS)
+    return MobileNetV2Space.varied(_SETTINGS, classes=classes, resolutions=resolutions, widths=widths)
 
 
 @register_space("ofa_proxylessnas_32")
@@ -67,5 +66,4 @@ def ofa_proxylessnas_32(
     widths: Sequence[float] = _SMALL_IMAGES.width_multipliers,
 ) -> MobileNetV2Space:
     """Once-for-all ProxylessNAS for images of about 32 px: the first two strides left out, fewer and thinner blocks."""
-    settings = replace(_SMALL_IMAGES, classes=classes, resolutions=tuple(resolutions), width_multipliers=tuple(widths))
-    return MobileNetV2Space(settings, default=_SMALL_IMAGES)
+    return MobileNetV2Space.varied(_SMALL_IMAGES, classes=classes, resolutions=resolutions, widths=widths)

@@ -3,17 +3,28 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from search_spaces.architecture import Architecture
 from search_spaces.blocks import SqueezeExcite, expanded, inverted_residual
 from search_spaces.builder import NetworkBuilder, make_divisible
 from search_spaces.errors import SpaceError
 from search_spaces.network import ActivationKind, Network
-from search_spaces.settings import SettingsSpace, check_ascending, check_classes, check_kernels, settings_name
+from search_spaces.settings import (
+    SettingsSpace,
+    check_ascending,
+    check_classes,
+    check_depths,
+    check_kernels,
+    settings_name,
+)
 from search_spaces.space import Condition, Decision
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +73,12 @@ class OnceForAllSpace(SettingsSpace):
         self.settings = settings
         self._check()
         self._name = settings_name(settings.base_name, settings, default)
+
+    @classmethod
+    def varied(cls, default: Settings, *, classes: int, resolutions: Sequence[int], widths: Sequence[float]) -> Self:
+        """The space of some settings with these classes, resolutions and width multipliers."""
+        settings = replace(default, classes=classes, resolutions=tuple(resolutions), width_multipliers=tuple(widths))
+        return cls(settings, default=default)
 
     @abstractmethod
     def head_widths(self, multiplier: float) -> tuple[int, ...]:
@@ -141,7 +158,7 @@ class OnceForAllSpace(SettingsSpace):
             given = list(settings.width_multipliers)
             raise SpaceError(f"{space}: widths {given} round to the same channels; give multipliers further apart")
         for s, stage in enumerate(settings.stages):
-            check_ascending(space, "depths", stage.depths, whole=True)
+            check_depths(space, stage.depths)
             check_kernels(space, stage.kernels)
             check_ascending(space, "expansions", stage.expansions)
             # Blocks of stage ``s`` read the stage before (position ``s + 1`` after the stem) or one another.

@@ -17,7 +17,7 @@ from search_spaces.errors import SpaceError
 from search_spaces.network import Network
 from search_spaces.published import PrintedCount, Publication, register_published
 from search_spaces.registry import register_space
-from search_spaces.settings import SettingsSpace, check_ascending, check_classes, settings_name
+from search_spaces.settings import SettingsSpace, check_ascending, check_classes, check_depths, settings_name
 from search_spaces.space import Condition, Decision, SearchSpace
 
 
@@ -137,7 +137,7 @@ def _check(settings: Settings) -> None:
     check_ascending(space, "resolutions", settings.resolutions, whole=True)
     check_ascending(space, "expansions", settings.expansions)
     for stage in settings.stages:
-        check_ascending(space, "depths", stage.depths, whole=True)
+        check_depths(space, stage.depths)
         for width in stage.widths:
             middles = [_middle(width, expansion) for expansion in settings.expansions]
             if len(set(middles)) < len(middles):

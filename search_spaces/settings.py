@@ -9,6 +9,9 @@ from collections.abc import Sequence
 from search_spaces.errors import SpaceError
 from search_spaces.space import SearchSpace
 
+MOST_BLOCKS = 64
+"""More blocks than any stage of a published network of these families has: such a number was not meant."""
+
 
 class SettingsSpace(SearchSpace):
     """A space that a value holding its settings defines; ``__init__`` sets ``_name`` with ``settings_name``."""
@@ -59,6 +62,17 @@ def check_ascending(space: str, name: str, values: Sequence[float], *, whole: bo
             ("positive whole numbers" if multiple == 1 else f"multiples of {multiple}") if whole else "positive numbers"
         )
         raise SpaceError(f"{space}: {name} is {list(values)}; give ascending {kind}")
+
+
+def check_depths(space: str, depths: Sequence[int]) -> None:
+    """Refuse anything but ascending numbers of blocks that a stage can have.
+
+    Raises:
+        SpaceError: what was given and what is allowed.
+    """
+    check_ascending(space, "depths", depths, whole=True)
+    if depths[-1] > MOST_BLOCKS:
+        raise SpaceError(f"{space}: depths is {list(depths)}; a stage has 1 to {MOST_BLOCKS} blocks")
 
 
 def check_kernels(space: str, kernels: Sequence[int]) -> None:

@@ -11,7 +11,7 @@ from search_spaces.block_kinds import BLOCK_KINDS
 from search_spaces.builder import make_divisible
 from search_spaces.errors import SpaceError
 from search_spaces.network import ActivationKind
-from search_spaces.settings import check_ascending, check_classes
+from search_spaces.settings import check_ascending, check_classes, check_depths
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,8 +135,9 @@ def _check_stage(place: str, stage: Stage) -> None:
     for kind in stage.kinds:
         one_of(f"{place}.kinds", kind, BLOCK_KINDS)
     one_of(f"{place}.activation", stage.activation, get_args(ActivationKind))
-    for name, values in (("widths", stage.widths), ("depths", stage.depths), ("kernels", stage.kernels)):
-        check_ascending(place, name, values, whole=True)
+    check_ascending(place, "widths", stage.widths, whole=True)
+    check_depths(place, stage.depths)
+    check_ascending(place, "kernels", stage.kernels, whole=True)
     check_ascending(place, "stride", (stage.stride,), whole=True)
     if any(kernel % 2 == 0 for kernel in stage.kernels) or min(stage.kernels) < 3:
         raise SpaceError(f"{place}: kernels is {list(stage.kernels)}; give odd values from 3, such as 3, 5, 7")

@@ -7,6 +7,7 @@ from supernet.errors import DataError, SupernetError
 from supernet.evaluate import SubnetEvaluator
 from supernet.interpreter import Supernet
 from supernet.operations import NormStatistics
+from supernet.random_weights import random_network
 from supernet.settings import TrainSettings
 from supernet.standalone import StandaloneNetwork
 from supernet.statistics import estimate_statistics
@@ -31,6 +32,7 @@ __all__ = [
     "epochs_within",
     "estimate_statistics",
     "load_supernet",
+    "random_network",
     "read_status",
     "strategy_names",
     "train",

@@ -1,8 +1,8 @@
-"""Depthwise convolution whose bfloat16 backward pass is fast on CPUs.
+"""Depthwise convolution whose backward pass is fast on CPUs.
 
-The library's bfloat16 backward is quick for 3×3 kernels at stride 1 only: measured on a server core with AMX, a 5×5
-weight gradient takes 50 times as long as a 3×3 one, and a strided input gradient 10 times its forward pass or more. All
-else is therefore expressed through the quick case; the results are the same up to rounding.
+PyTorch's weight gradient is slow but for 3×3 kernels: a 5×5 one takes 8 times as long as its forward pass in float32,
+and 50 times as long as a 3×3 one in bfloat16. A kernel of our own computes it. Where that cannot be compiled, bfloat16
+goes through the 3×3 case, as it does for strided input gradients; the results are the same up to rounding.
 """
 
 from __future__ import annotations
@@ -12,6 +12,8 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+
+from supernet.native import depthwise_weight_gradient
 
 _CONV_BACKWARD = torch.ops.aten.convolution_backward
 
@@ -27,7 +29,7 @@ def depthwise_conv(x: Tensor, weight: Tensor, stride: int) -> Tensor:
     Returns:
         Output ``(batch, channels, ceil(height / stride), ceil(width / stride))``.
     """
-    slow = x.device.type == "cpu" and x.dtype == torch.bfloat16 and (weight.shape[-1] > 3 or stride > 1)
+    slow = x.device.type == "cpu" and (weight.shape[-1] > 3 or (stride > 1 and x.dtype == torch.bfloat16))
     if slow and torch.is_grad_enabled():
         result: Tensor = _Depthwise.apply(x, weight, stride)  # type: ignore[no-untyped-call]
         return result
@@ -44,13 +46,36 @@ class _Depthwise(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, Tensor | None, None]:  # noqa: ANN401
         x, weight = ctx.saved_tensors
-        grad_x = grad_weight = None
-        if ctx.needs_input_grad[0]:
-            full = _spread(grad, x, ctx.stride)
-            grad_x = F.conv2d(full, weight.flip(2, 3), None, 1, weight.shape[-1] // 2, 1, x.shape[1])
-        if ctx.needs_input_grad[1]:
-            grad_weight = _weight_gradient(x, grad, weight, ctx.stride)
+        grad_x = _input_gradient(x, grad, weight, ctx.stride) if ctx.needs_input_grad[0] else None
+        grad_weight = _weight_gradient(x, grad, weight, ctx.stride) if ctx.needs_input_grad[1] else None
         return grad_x, grad_weight, None
+
+
+def _input_gradient(x: Tensor, grad: Tensor, weight: Tensor, stride: int) -> Tensor:
+    if x.dtype != torch.bfloat16:
+        return _library_gradients(x, grad, weight, (stride, weight.shape[-1] // 2), [True, False, False])[0]
+    full = _spread(grad, x, stride)
+    return F.conv2d(full, weight.flip(2, 3), None, 1, weight.shape[-1] // 2, 1, x.shape[1])
+
+
+def _weight_gradient(x: Tensor, grad: Tensor, weight: Tensor, stride: int) -> Tensor:
+    ours = depthwise_weight_gradient(x, grad, weight, stride)
+    if ours is not None:
+        return ours
+    if x.dtype == torch.bfloat16:
+        return _windowed_weight_gradient(x, grad, weight, stride)
+    return _library_gradients(x, grad, weight, (stride, weight.shape[-1] // 2), [False, True, False])[1]
+
+
+def _library_gradients(
+    x: Tensor, grad: Tensor, weight: Tensor, stride_and_padding: tuple[int, int], wanted: list[bool]
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Those that are wanted, of input, weight and bias."""
+    stride, padding = ([value] * 2 for value in stride_and_padding)
+    result: tuple[Tensor, Tensor, Tensor] = _CONV_BACKWARD(
+        grad, x, weight, None, stride, padding, [1, 1], False, [0, 0], x.shape[1], wanted
+    )
+    return result
 
 
 def _spread(grad: Tensor, x: Tensor, stride: int) -> Tensor:
@@ -62,13 +87,13 @@ def _spread(grad: Tensor, x: Tensor, stride: int) -> Tensor:
     return full
 
 
-def _weight_gradient(x: Tensor, grad: Tensor, weight: Tensor, stride: int) -> Tensor:
+def _windowed_weight_gradient(x: Tensor, grad: Tensor, weight: Tensor, stride: int) -> Tensor:
     """Weight gradient, from unpadded stride-1 gradients of 3×3 windows of taps.
 
     Tap ``phase + stride · t`` sees the padded rows ``phase``, ``phase + stride``, … from the ``t``-th on: within
     one phase of rows and of columns, a strided convolution is one of stride 1.
     """
-    kernel, channels = weight.shape[-1], x.shape[1]
+    kernel = weight.shape[-1]
     height, width = grad.shape[2] + 2, grad.shape[3] + 2
     # Room for windows that reach beyond the last tap, whose gradients there are dropped.
     padded = F.pad(x, (kernel // 2, kernel // 2 + 2 * stride) * 2)
@@ -77,19 +102,8 @@ def _weight_gradient(x: Tensor, grad: Tensor, weight: Tensor, stride: int) -> Te
     for row, top in _windows(kernel, stride):
         for column, left in _windows(kernel, stride):
             seen = padded[:, :, row::stride, column::stride][:, :, top : top + height, left : left + width]
-            part = _CONV_BACKWARD(
-                grad,
-                seen.contiguous(memory_format=torch.channels_last),
-                three,
-                None,
-                [1, 1],
-                [0, 0],
-                [1, 1],
-                False,
-                [0, 0],
-                channels,
-                [False, True, False],
-            )[1]
+            seen = seen.contiguous(memory_format=torch.channels_last)
+            part = _library_gradients(seen, grad, three, (1, 0), [False, True, False])[1]
             taps = result[:, :, row::stride, column::stride][:, :, top : top + 3, left : left + 3]
             taps.copy_(part[:, :, : taps.shape[2], : taps.shape[3]])
     return result

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import copy
+from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import torch
@@ -10,10 +12,11 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from search_spaces import Architecture, Network, SearchSpace
-from search_spaces.network import Conv, Input, LayerNorm, Linear, Node, RelativeBias, Scale
+from search_spaces.network import Activation, ActivationKind, Conv, Input, LayerNorm, Linear, Node, RelativeBias, Scale
+from supernet import native
 from supernet.data import resize
 from supernet.errors import SupernetError
-from supernet.operations import NORM_EPSILON, NormStatistics, compute, convolve
+from supernet.operations import ACTIVATIONS, NORM_EPSILON, NormStatistics, compute, convolve
 from supernet.parameters import SharedParameters, plan_slots
 from supernet.standalone import StandaloneNetwork
 from supernet.workers import Workers
@@ -83,13 +86,17 @@ class Supernet(nn.Module):
         """
         network = self.space.lower(arch) if isinstance(arch, Architecture) else arch
         classifier = _classifier(network) if dropout is not None else None
-        norms = _BatchNorms(self.shared, statistics, collect, workers)
+        joined = _joined_activations(network) if statistics is None and workers is None else {}
+        norms = _BatchNorms(self.shared, statistics, collect, workers, joined)
         values: dict[str, Tensor] = {}
         for position, node in enumerate(network.nodes):
             if isinstance(node.op, Input):
                 values[node.name] = resize(x, node.shape[-1])
                 continue
             inputs = [values[name] for name in node.inputs]
+            if isinstance(node.op, Activation) and node.inputs[0] in joined:
+                values[node.name] = values.pop(node.inputs[0])
+                continue
             if dropout is not None and node is classifier:
                 inputs[0] = dropout(inputs[0])
             values[node.name] = self._compute(node, inputs, norms)
@@ -131,16 +138,29 @@ class Supernet(nn.Module):
 
 @dataclass(frozen=True)
 class _BatchNorms:
-    """The batch norms of one forward pass; the arguments are ``Supernet.forward``'s."""
+    """The batch norms of one forward pass, with the activations joined to them; see ``Supernet.forward``."""
 
     shared: SharedParameters
     statistics: NormStatistics | None
     collect: dict[str, tuple[Tensor, Tensor]] | None
     workers: Workers | None
+    joined: Mapping[str, ActivationKind]
 
     def __call__(self, name: str, x: Tensor) -> Tensor:
         """The norm of the node of this name, over ``x`` (batch, channels, height, width)."""
         scale, shift = (self.shared.vector(name, kind, x.shape[1]) for kind in ("norm_scale", "norm_shift"))
+        activation = self.joined.get(name)
+        if self.statistics is None and self.workers is None:
+            computed = native.batch_norm(x, scale, shift, NORM_EPSILON, activation)
+            if computed is not None:
+                y, mean, variance = computed
+                if self.collect is not None:
+                    self.collect[name] = (mean, variance)
+                return y
+        y = self._library_norm(name, x, scale, shift)
+        return y if activation is None else ACTIVATIONS[activation](y)
+
+    def _library_norm(self, name: str, x: Tensor, scale: Tensor, shift: Tensor) -> Tensor:
         if self.collect is not None:
             variance, mean = torch.var_mean(x.detach().float(), (0, 2, 3), correction=0)
             self.collect[name] = (mean, variance)
@@ -150,6 +170,21 @@ class _BatchNorms:
         if self.workers is not None:
             return self.workers.batch_norm(x, scale, shift, NORM_EPSILON)
         return F.batch_norm(x, None, None, scale, shift, training=True, eps=NORM_EPSILON)
+
+
+def _joined_activations(network: Network) -> dict[str, ActivationKind]:
+    """Activations that nothing but a batch norm leads to, and that can be computed with it, by the norm's node."""
+    uses = Counter(name for node in network.nodes for name in node.inputs)
+    return {
+        node.inputs[0]: node.op.kind
+        for node in network.nodes
+        if isinstance(node.op, Activation) and node.op.kind in native.FUSED
+        if uses[node.inputs[0]] == 1 and _is_normed(network.by_name[node.inputs[0]])
+    }
+
+
+def _is_normed(node: Node) -> bool:
+    return isinstance(node.op, Conv) and node.op.norm
 
 
 def _classifier(network: Network) -> Node:

@@ -84,7 +84,7 @@ def compute(  # noqa: PLR0911, PLR0912 (one case per operation is what makes an 
         case RelativeBias() if weight is not None:
             return x + pairwise_bias(weight)
         case GlobalPool():
-            return x.mean((2, 3), keepdim=True)
+            return _global_mean(x)
         case Pool() as op:
             return _pool(op, x)
         case Reshape():
@@ -117,6 +117,11 @@ def pairwise_bias(table: Tensor) -> Tensor:
     )
     pairs = table[:, rows[:, None, :, None], columns[None, :, None, :]]
     return pairs.reshape(heads, height * width, height * width)
+
+
+def _global_mean(x: Tensor) -> Tensor:
+    # As a sum: the gradient of ``mean`` is divided after it was spread over the image, many times as slow.
+    return (x.sum((2, 3), keepdim=True, dtype=torch.float32) / (x.shape[2] * x.shape[3])).to(x.dtype)
 
 
 def _pool(op: Pool, x: Tensor) -> Tensor:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +17,6 @@ from nas.export.onnx_writer import write_onnx
 from nas.export.tflite_int8 import write_tflite_int8
 from nas.export.tflite_writer import write_tflite
 from search_spaces import Network, NetworkBuilder, macs, parameters
-from supernet import StandaloneNetwork
 
 # Tests run beside other work: one thread is as quick for networks this small, and adds up in the same order everywhere.
 torch.set_num_threads(1)
@@ -30,7 +28,6 @@ ROOT = Path(__file__).parents[1]
 TINY_SHAPE = (3, 16, 16)
 TINY_CLASSES = 5
 TinyModel = tuple[Network, dict[str, NDArray[np.float32]]]
-RandomModule = Callable[[Network, int], StandaloneNetwork]
 
 
 @pytest.fixture(scope="session")
@@ -48,31 +45,6 @@ def data_dir() -> Path:
         if place.is_dir():
             return place
     pytest.skip(f"needs data that is not part of the repository, looked for in {', '.join(map(str, places))}")
-
-
-@pytest.fixture(scope="session")
-def random_module() -> RandomModule:
-    """Makes a network's module with random weights from a seed, and the batch-norm statistics that belong to them.
-
-    Its logits are of order 1.
-    """
-
-    def make(network: Network, seed: int) -> StandaloneNetwork:
-        generator = torch.Generator().manual_seed(seed)
-        module = StandaloneNetwork(network)
-        with torch.no_grad():
-            for name, parameter in module.named_parameters():
-                if parameter.ndim > 1:
-                    parameter.normal_(0, (2 / parameter[0].numel()) ** 0.5, generator=generator)
-                else:
-                    parameter.normal_(float(name.endswith("weight")), 0.2, generator=generator)
-            for layer in module.modules():
-                if isinstance(layer, torch.nn.BatchNorm2d):
-                    layer.momentum = None
-            module.train()(torch.randn(16, *network.input.shape, generator=generator))
-        return module.eval()
-
-    return make
 
 
 @pytest.fixture(scope="session")

@@ -64,6 +64,7 @@ RESULTS = (
     "predictors/scores.json",
     "search/candidates.jsonl",
     "search/front.json",
+    "confirm/rounds/*/*.json*",
     "confirm/front.json",
     "export/*/*",
 )

@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 
 from nas.export import write_onnx, write_onnx_int8, write_tflite, write_tflite_int8
 from search_spaces import Network, get_space, macs, parameters
-from supernet import StandaloneNetwork
+from supernet import StandaloneNetwork, random_network
 
 Weights = dict[str, NDArray[np.float32]]
 Case = tuple[Network, StandaloneNetwork, Weights, NDArray[np.float32]]
@@ -57,20 +57,9 @@ def make_cases(count: int) -> list[Case]:
     cases = []
     for index in range(count):
         network = space.lower(space.sample(rng))
-        generator = torch.Generator().manual_seed(index)
-        module = StandaloneNetwork(network)
-        with torch.no_grad():
-            for name, parameter in module.named_parameters():
-                if parameter.ndim > 1:
-                    parameter.normal_(0, (2 / parameter[0].numel()) ** 0.5, generator=generator)
-                else:
-                    parameter.normal_(float(name.endswith("weight")), 0.2, generator=generator)
-            for layer in module.modules():
-                if isinstance(layer, torch.nn.BatchNorm2d):
-                    layer.momentum = None
-            module.train()(torch.randn(16, *network.input.shape, generator=generator))
+        module = random_network(network, index)
         images = rng.standard_normal((CALIBRATION_IMAGES, *network.input.shape), dtype=np.float32)
-        cases.append((network, module.eval(), module.deployed_weights(), images))
+        cases.append((network, module, module.deployed_weights(), images))
     return cases
 
 

@@ -127,8 +127,8 @@ def strategies(
         f"pymoo nsga2 {many}": (many, None, lambda seed: bench.pymoo(many, seed)),
         f"evolution {many}": (many, None, lambda seed: bench.ours("evolution", many, 500, seed)),
         f"nsga2 {many}": (many, None, lambda seed: bench.ours("nsga2", many, 200, seed, population=200)),
-        f"model_assisted {few}": (few, None, lambda seed: bench.ours("model_assisted", few, 200, seed, first=200)),
-        f"evolution {few}": (few, None, lambda seed: bench.ours("evolution", few, 100, seed)),
+        f"model_assisted {few}": (few, None, lambda seed: bench.ours("model_assisted", few, 100, seed, first=100)),
+        f"evolution {few}": (few, None, lambda seed: bench.ours("evolution", few, 50, seed)),
         f"optuna nsgaii {nsga2}": (nsga2, optuna_seeds, lambda seed: bench.optuna("nsgaii", nsga2, seed)),
         f"optuna tpe {tpe}": (tpe, optuna_seeds, lambda seed: bench.optuna("tpe", tpe, seed)),
     }

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import product
 from typing import Any, ClassVar
@@ -10,18 +9,16 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from latency_predictors.boosting import sum_of_trees, tree_arrays
+from latency_predictors.trees import TREE_ARRAYS, fit_trees, sum_of_trees
 from nas.accuracy.encoding import Encoded
 from nas.accuracy.errors import AccuracyError
-from nas.accuracy.left_out import spaced
-from nas.accuracy.predictor import AccuracyPredictor, Scale, State
-from nas.accuracy.scores import HeldOut
-from nas.accuracy.tables import INPUTS, Table, best_setting
+from nas.accuracy.predictor import State
+from nas.accuracy.table_predictor import Arrays, TablePredictor
+from nas.accuracy.tables import INPUTS
 from search_spaces import SearchSpace
 
+Matrix = NDArray[np.float64]
 Vector = NDArray[np.float64]
-
-_FOLDS = 3
 
 
 @dataclass(frozen=True)
@@ -32,21 +29,7 @@ class _Setting:
     depth: int
 
 
-_GRID = tuple(_Setting(*row) for row in product(range(len(INPUTS)), (2, 4)))
-
-
-class _Fitted:
-    """Fitted trees as plain arrays."""
-
-    def __init__(self, table: Table, scale: Scale, trees: Mapping[str, NDArray[Any]]) -> None:
-        self._table, self._scale, self.trees = table, scale, trees
-
-    def __call__(self, networks: Encoded) -> tuple[Vector, Vector]:
-        values = sum_of_trees(self._table.columns(networks), self.trees)
-        return self._scale.up(values), np.ones(len(values))
-
-
-class BoostingPredictor(AccuracyPredictor):
+class BoostingPredictor(TablePredictor[_Setting]):
     """Scikit-learn's gradient boosting (Friedman 2001); columns and depth of the trees by cross-validation.
 
     Args:
@@ -60,6 +43,7 @@ class BoostingPredictor(AccuracyPredictor):
     """
 
     name: ClassVar[str] = "boosting"
+    settings = tuple(_Setting(*row) for row in product(range(len(INPUTS)), (2, 4)))
 
     def __init__(self, space: SearchSpace, *, trees: int = 200, learning_rate: float = 0.07, seed: int = 0) -> None:
         super().__init__(space)
@@ -67,30 +51,12 @@ class BoostingPredictor(AccuracyPredictor):
             raise AccuracyError(f"boosting: trees {trees} and learning_rate {learning_rate}: give positive numbers")
         self.trees, self.learning_rate, self.seed = trees, learning_rate, seed
 
-    def _fit(self, networks: Encoded, accuracies: Vector) -> HeldOut:
-        chosen = spaced(len(accuracies))
-        setting, held_out = best_setting(_GRID, self._boost, networks.take(chosen), accuracies[chosen], _FOLDS)
-        self.inputs_, self.boosted_ = setting.inputs, self._boost(setting, networks, accuracies)
-        return held_out
+    def _learn(self, setting: _Setting, columns: Matrix, target: Vector) -> Arrays:
+        return fit_trees(columns, target, depth=setting.depth, **self.options())
 
-    def _predict(self, networks: Encoded) -> tuple[Vector, Vector]:
-        return self.boosted_(networks)
-
-    def _boost(self, setting: _Setting, networks: Encoded, accuracies: Vector) -> _Fitted:
-        # Only fitting needs scikit-learn, which takes a second to import.
-        from sklearn.ensemble import GradientBoostingRegressor  # noqa: PLC0415
-
-        table, scale = Table(self.encoding, INPUTS[setting.inputs], networks), Scale(accuracies)
-        model = GradientBoostingRegressor(
-            n_estimators=self.trees,
-            learning_rate=self.learning_rate,
-            max_depth=setting.depth,
-            subsample=0.7,
-            max_features=0.3,
-            init="zero",
-            random_state=self.seed,
-        )
-        return _Fitted(table, scale, tree_arrays(model.fit(table.columns(networks), scale.down(accuracies))))
+    @staticmethod
+    def _values(columns: Matrix, arrays: Arrays) -> Vector:
+        return sum_of_trees(columns, arrays)
 
     def options(self) -> dict[str, Any]:
         """Number and rate of the trees, and the seed."""
@@ -98,10 +64,9 @@ class BoostingPredictor(AccuracyPredictor):
 
     def state(self) -> State:
         """Which columns, and the trees."""
-        return {"inputs": np.array(self.inputs_), **{f"trees.{n}": array for n, array in self.boosted_.trees.items()}}
+        trees = {f"trees.{name}": array for name, array in self.model_.arrays.items()}
+        return {"inputs": np.array(INPUTS.index(self.model_.table.inputs)), **trees}
 
     def _restore(self, networks: Encoded, accuracies: Vector, state: State) -> None:
-        self.inputs_ = int(state["inputs"].item())
-        trees = {name: state[f"trees.{name}"] for name in ("feature", "threshold", "left", "right", "value")}
-        table = Table(self.encoding, INPUTS[self.inputs_], networks)
-        self.boosted_ = _Fitted(table, Scale(accuracies), trees)
+        trees = {name: state[f"trees.{name}"] for name in TREE_ARRAYS}
+        self._take_over(int(state["inputs"].item()), networks, accuracies, trees)

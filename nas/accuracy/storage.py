@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from safetensors.numpy import load, save
 
-from latency_predictors import feature_names
+from latency_predictors.features import features_digest
 from nas.accuracy.errors import AccuracyError
 from nas.accuracy.predictor import AccuracyPredictor
 from nas.accuracy.registry import get_accuracy_predictor
@@ -45,7 +45,7 @@ def save_accuracy_predictor(predictor: AccuracyPredictor, directory: Path) -> No
         "predictor": predictor.name,
         "options": predictor.options(),
         "space": predictor.space.name,
-        "features": _features_digest(),
+        "features": features_digest(),
         "arrays_sha256": hashlib.sha256(content).hexdigest(),
     }
     write_json(directory / _JSON, card)
@@ -69,7 +69,7 @@ def load_accuracy_predictor(directory: Path, space: SearchSpace) -> AccuracyPred
     try:
         if hashlib.sha256(content).hexdigest() != card["arrays_sha256"]:
             raise AccuracyError(f"{_ARRAYS} in {directory} does not belong to its {_JSON}; fit the predictor again")
-        if (card["version"], card["features"]) != (_VERSION, _features_digest()):
+        if (card["version"], card["features"]) != (_VERSION, features_digest()):
             raise AccuracyError(f"the predictor in {directory} was saved by another version; fit it again")
         if card["space"] != space.name:
             raise AccuracyError(f"the predictor in {directory} is of space {card['space']!r}, not of {space.name!r}")
@@ -83,7 +83,3 @@ def _restored(card: dict[str, Any], arrays: dict[str, Any], space: SearchSpace) 
     state = {name.removeprefix("learnt."): array for name, array in arrays.items() if name.startswith("learnt.")}
     held_out = HeldOut(*(arrays[f"held_out.{name}"] for name in _HELD_OUT))
     return predictor.restore(space.architectures(arrays["rows"]), arrays["accuracies"], held_out, state)
-
-
-def _features_digest() -> str:
-    return hashlib.sha256("\n".join(feature_names()).encode()).hexdigest()[:20]

@@ -32,7 +32,8 @@ class Table:
     """
 
     def __init__(self, encoding: Encoding, inputs: Inputs, train: Encoded) -> None:
-        self._one_hot, self._inputs, self._work = encoding.one_hot, inputs, mean_counts(train)
+        self.inputs = inputs
+        self._one_hot, self._work = encoding.one_hot, mean_counts(train)
         raw = self._raw(train)
         self._kept = np.ptp(raw, axis=0) > 1e-12
         self._mean, self._deviation = raw[:, self._kept].mean(axis=0), raw[:, self._kept].std(axis=0)
@@ -43,7 +44,7 @@ class Table:
 
     def _raw(self, networks: Encoded) -> Matrix:
         options, counts = networks.options[:, self._one_hot], log_counts(networks.physical, self._work)
-        chosen = {"one_hot": [options], "physical": [counts], "both": [options, counts]}[self._inputs]
+        chosen = {"one_hot": [options], "physical": [counts], "both": [options, counts]}[self.inputs]
         return np.concatenate(chosen, axis=1)
 
 

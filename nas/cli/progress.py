@@ -47,7 +47,9 @@ class ConsoleProgress:
         self._bars.stop()
 
     def start(self, stage: str, total: int, unit: str, done: int = 0) -> None:
-        """A piece of work begins."""
+        """A piece of work begins; one that begins again while it is not done takes its bar's place."""
+        if self._task is not None and stage == self._name and self._done < self._total:
+            self._bars.remove_task(self._task)
         self._name, self._unit, self._total = stage, unit, total
         self._done = self._done_before = done
         self._began = self._spoke = time.monotonic()

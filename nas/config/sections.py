@@ -211,9 +211,19 @@ class SearchSection(Section):
 
 
 class ConfirmSection(Section):
-    """How many members of the searched front are built, measured and judged as files; evenly spread if not all."""
+    """How the searched front is measured, and what is done where measurements contradict what was predicted.
+
+    Attributes:
+        members: how many members of the front are built, measured and judged as files at once; evenly spread if not
+            all.
+        rounds: how many times, at most, the predictors are fitted again with what was measured, the search goes on and
+            what it finds is measured too; 0 to leave it at the first. Where predictions hold there is no second.
+        evaluations: candidates that each of these rounds judges.
+    """
 
     members: int | None = Field(None, ge=1)
+    rounds: int = Field(2, ge=0, le=20)
+    evaluations: int = Field(50, ge=1)
 
 
 class ExportSection(Section):

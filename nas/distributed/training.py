@@ -129,15 +129,16 @@ def _resources(run: RunDirectory, workers: int) -> dict[str, float]:
 @contextmanager
 def _told(directory: Path, progress: Callable[[TrainProgress], None]) -> Iterator[None]:
     """Pass on what the first worker writes of where training stands, from a thread."""
-    ended = threading.Event()
+    ended, before = threading.Event(), _standing(directory)
 
     def watch() -> None:
-        before: TrainProgress | None = None
-        while not ended.wait(_POLL_S):
-            status = read_status(directory)
-            if status is not None and status.progress != before:
-                before = status.progress
-                progress(before)
+        told, last = before, False
+        while not last:
+            last = ended.wait(_POLL_S)  # once more at the end: the last steps are told of like all others
+            stands = _standing(directory)
+            if stands is not None and stands != told:
+                told = stands
+                progress(stands)
 
     watcher = threading.Thread(target=watch, daemon=True)
     watcher.start()
@@ -146,3 +147,12 @@ def _told(directory: Path, progress: Callable[[TrainProgress], None]) -> Iterato
     finally:
         ended.set()
         watcher.join()
+
+
+def _standing(directory: Path) -> TrainProgress | None:
+    """Where training stands, if that can be read."""
+    try:
+        status = read_status(directory)
+    except SupernetError:  # for people to see by `nas train --status`; training writes the file again
+        return None
+    return None if status is None else status.progress

@@ -10,6 +10,7 @@ from nas.errors import NasError
 from nas.files import read_json, reading
 from nas.report.members import read_members
 from nas.report.results import Row, as_text, json_lines, read_result
+from nas.report.rounds import read_rounds
 from nas.report.values import Epoch, Pairs, Problem, RunData, Scores, Searched, Target
 from nas.run_directory import STAGES, RunDirectory
 from nas.visits import FLAGS, describe
@@ -28,12 +29,13 @@ def load(run_dir: Path) -> RunData:
     profile, confirmed = read_result(run, "profile") or {}, read_result(run, "confirm") or {}
     try:
         targets = tuple(_targets(run, profile, confirmed))
+        members = read_members(run, confirmed)
         return RunData(
             title=run_dir.resolve().name,
             subtitle=_subtitle(run),
             config_text=(run_dir / "config.yaml").read_text(encoding="utf-8"),
             targets=targets,
-            members=read_members(run, confirmed),
+            members=members,
             searched=tuple(_searched(run)),
             scores=tuple(_scores(run)),
             epochs=tuple(_epochs(run_dir / "train" / "log.jsonl")),
@@ -41,6 +43,8 @@ def load(run_dir: Path) -> RunData:
             provenance=_provenance(run),
             measurements=_count_measured(profile, confirmed),
             limits={name: limit for name in _names(targets) if (limit := _limit(run, name)) is not None},
+            rounds=tuple(read_rounds(run, {member.key: member.name for member in members})),
+            stopped=as_text(confirmed.get("stopped", "")),
         )
     except (AttributeError, LookupError, OverflowError, TypeError, ValueError, SpaceError) as error:
         there = [str(run.result(stage)) for stage in STAGES[:-1] if run.is_done(stage)]

@@ -127,6 +127,10 @@ def _texts(run: RunData) -> dict[str, Any]:
         + middle
         if confirmed
         else "These are the search's choices; nothing was measured yet.",
+        "rounds_text": "An interval should hold nine in ten networks, by the predictor's errors on those it was "
+        "checked on; differences below 5 % count as none, so much a device differs from itself. Where measurements "
+        "contradict what was predicted, the predictors learn from them and the search goes on."
+        + (f" Confirming ended because {run.stopped}." if run.stopped else ""),
         "predictors_text": "Each was scored on networks that it was not fitted to. The best of a target is used in the "
         "search if it passes its check."
         + (f" On {' and '.join(lost)} none passed: candidates were measured there instead." if lost else ""),

@@ -126,6 +126,59 @@ class Scores:
 
 
 @dataclass(frozen=True)
+class Check:
+    """One network on one target: seconds predicted, with the interval, and measured."""
+
+    key: str
+    name: str
+    target: str
+    predicted_s: float
+    low_s: float
+    high_s: float
+    measured_s: float
+    within: bool
+
+    @property
+    def difference(self) -> float:
+        """Share of the predicted latency by which the measured one is above it."""
+        return self.measured_s / self.predicted_s - 1
+
+
+@dataclass(frozen=True)
+class Refit:
+    """A predictor that was fitted again: mean errors on what was confirmed, as shares, before and after."""
+
+    target: str
+    predictor: str
+    networks: int
+    error_before: float | None
+    error_after: float | None
+
+
+@dataclass(frozen=True)
+class Round:
+    """One round of confirming.
+
+    Attributes:
+        number: from 1, the searched front.
+        judged: candidates that were judged for it, beyond those of the search.
+        refits: of the predictors, before it.
+        checks: what it measured.
+        contradicted: what could not be explained, a sentence each.
+        networks: how many it measured.
+        entered: how many of them were new on the measured front.
+    """
+
+    number: int
+    judged: int
+    refits: tuple[Refit, ...]
+    checks: tuple[Check, ...]
+    contradicted: tuple[str, ...]
+    networks: int
+    entered: int
+
+
+@dataclass(frozen=True)
 class Epoch:
     """One row of the training log; accuracies on validation images, 0 to 1."""
 
@@ -163,3 +216,6 @@ class RunData:
     measurements: int = 0
     limits: Mapping[str, float] = field(default_factory=dict)
     """Most seconds allowed, by target."""
+    rounds: tuple[Round, ...] = ()
+    stopped: str = ""
+    """Why there was no further round."""

@@ -81,6 +81,18 @@ def check_count(count: int) -> None:
         raise NasError(f"{count} architectures were asked for; ask for 1 or more")
 
 
+def check_whole(searcher: str, setting: str, given: float, least: int, most: int | None = None) -> None:
+    """Check a searcher's setting that is a count.
+
+    Raises:
+        NasError: it is no whole number, or out of its range.
+    """
+    whole = isinstance(given, int) and not isinstance(given, bool)
+    if not whole or given < least or (most is not None and given > most):
+        allowed = f"of at least {least}" if most is None else f"from {least} to {most}"
+        raise NasError(f"{searcher}: {setting} is {given!r}; give a whole number {allowed}")
+
+
 def check_scores(problem: Problem, rows: NDArray[np.int64], scores: Scores) -> None:
     """Check that scores belong to as many rows and can be compared.
 

@@ -1,4 +1,4 @@
-"""Evolution of the whole front: what nothing beats has children, and a model of single choices screens them."""
+"""Evolution of the whole front: a model of single choices screens what lies near the networks that nothing beats."""
 
 from __future__ import annotations
 
@@ -13,15 +13,19 @@ from nas.errors import NasError
 from nas.objective import Problem, Scores
 from nas.pareto import constrained_ranks, crowding_distance
 from nas.search.additive import AdditiveModel
+from nas.search.base import check_whole
 from nas.search.encoding import one_hot
-from nas.search.operators import crossover, mutate
+from nas.search.operators import crossover, mutate, single_moves
 from nas.search.registry import register_searcher
 from nas.search.resumable import ResumableSearcher
-from nas.search.rows import Indices, pack, pack_floats, row_keys, rows_of, rows_of_keys, unpack, unpack_floats
+from nas.search.rows import Indices, pack, pack_floats, row_keys, rows_of_keys, unpack, unpack_floats
 from nas.search.spread import advantage, neighbours, scale_of, scaled_costs, spread_out
 from search_spaces import SearchSpace
 
-_ROUNDS: Final = 8
+_NEAR: Final = 0.8
+"""Share of proposals that are one choice away from a survivor; the others have two parents."""
+_EXPLORED: Final = 100
+"""Survivors whose neighbours are compared for one batch of proposals."""
 
 
 @register_searcher("evolution")
@@ -31,9 +35,11 @@ class EvolutionSearcher(ResumableSearcher):
     Beside NSGA-II, whose constrained domination it keeps:
 
     - survivors are all networks that no other beats, however many, so the front's resolution is not the population's;
-    - half of the parents are drawn where the front is thin, and mate with neighbours on the front;
-    - every child is the best of ``screened`` siblings by what its parent was found to be plus what an additive model
-      of all results says of the choices in which the two differ.
+    - half of the parents are drawn where the front is thin;
+    - an additive model of all results says how two networks differ that differ in a few choices: what a network was
+      found to be plus that difference is what its children promise;
+    - most proposals are the most promising of all networks that are one choice away from a survivor; the others are
+      children of two neighbours on the front, each the best of ``screened`` siblings.
 
     Args:
         space: what is searched.
@@ -64,10 +70,9 @@ class EvolutionSearcher(ResumableSearcher):
         moves: float = 1.0,
     ) -> None:
         super().__init__(space, problem, rng)
-        whole = {"population": (population, 4), "most": (most, 4), "screened": (screened, 1)}
-        for setting, (given, least) in whole.items():
-            if not isinstance(given, int) or isinstance(given, bool) or given < least:
-                raise NasError(f"evolution: {setting} is {given!r}; give a whole number of at least {least}")
+        check_whole(self.name, "population", population, 4)
+        check_whole(self.name, "most", most, 4)
+        check_whole(self.name, "screened", screened, 1)
         odd = any(isinstance(given, bool) for given in (crossover_rate, moves))
         if odd or not 0 <= crossover_rate <= 1 or not 0 < moves <= len(space.decisions):
             raise NasError(
@@ -87,29 +92,24 @@ class EvolutionSearcher(ResumableSearcher):
 
     def _propose(self, count: int) -> Indices:
         first = min(max(0, self._size - len(self._unseen)), count) if len(self._rows) else count
-        parts = [self._first(first)] if first else []
-        if count > first:
-            parts.append(self._children(count - first))
-        return np.concatenate(parts)
+        found = self._first(first)
+        if count == first:
+            return found
+        near = self._near(round(_NEAR * (count - first)))
+        return self._bred(np.concatenate([found, near]), count, self._breed, self._rate)
 
-    def _first(self, count: int) -> Indices:
-        ends = rows_of(self._space, [self._space.smallest(), self._space.largest()])
-        return self._topped_up(self._unseen.take(ends, count), count)
+    def _near(self, count: int) -> Indices:
+        """Up to so many new networks, the most promising of all that are one choice away from some survivors."""
+        parents = self._rng.choice(len(self._rows), min(count, _EXPLORED), p=self._chances())
+        rows, origins = single_moves(self._space, self._rows, np.unique(parents))
+        new = self._unseen.new(rows)
+        rows, origins = rows[new], origins[new]
+        best = np.argsort(-self._promise(rows, origins), kind="stable")
+        return self._unseen.take(rows[best], count)
 
-    def _children(self, count: int) -> Indices:
-        """New children; where these repeat what was seen, mutation grows, then chance takes over."""
-        found = np.empty((0, self._rows.shape[1]), np.int64)
-        rate = self._rate
-        for _ in range(_ROUNDS):
-            missing = count - len(found)
-            if not missing:
-                return found
-            found = np.concatenate([found, self._unseen.take(self._breed(missing + missing // 4, rate), missing)])
-            rate = min(1.5 * rate, 0.5)
-        return self._topped_up(found, count)
-
-    def _breed(self, count: int, rate: float) -> Indices:
-        """Children of as many parents, each the most promising of its siblings."""
+    def _breed(self, missing: int, rate: float) -> Indices:
+        """Children of different parents, each the most promising of its siblings, and a few more than are missing."""
+        count = missing + missing // 4
         parents = np.tile(self._rng.choice(len(self._rows), count, p=self._chances()), self._screened)
         mates = neighbours(scaled_costs(self._costs), parents, self._rng)
         mates = np.where(self._rng.random(len(parents)) < self._crossover_rate, mates, parents)

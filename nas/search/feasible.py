@@ -8,8 +8,8 @@ from typing import Final, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from nas.candidate import ACCURACY, LATENCY, describe_value
-from nas.errors import NasError
+from nas.candidate import ACCURACY, COUNTED_UNITS, LATENCY, describe_value
+from nas.errors import UnreachableError
 from nas.objective import Limit, Objective, Problem, Scores
 from nas.search.evolution import EvolutionSearcher
 from nas.search.rows import Indices
@@ -44,16 +44,18 @@ def feasible_rows(
         Up to ``count`` canonical rows; fewer, but at least one, where more are not found.
 
     Raises:
-        NasError: none is found; says how far the space reaches for every limit that no network keeps.
+        UnreachableError: none is found; says how far the space reaches for every limit that no network keeps.
     """
     kept = np.empty((0, len(space.decisions)), np.int64)
     every = list(range(len(problem.limits)))
+    nearest = np.full(len(every), np.inf)
     for rows, margins in _descent(space, problem.limits, margins_of, rng, trials=trials, columns=every):
         kept = np.concatenate([kept, rows[(margins <= 0).all(axis=1)]])
+        nearest = np.minimum(nearest, margins.min(axis=0))
         if len(kept) >= count:
             return kept[:count]
     if not len(kept):
-        raise NasError(_explained(space, problem.limits, margins_of, rng, trials))
+        raise UnreachableError(_explained(space, problem.limits, margins_of, rng, trials=trials, nearest=nearest))
     return kept
 
 
@@ -81,16 +83,28 @@ def _descent(
 
 
 def _explained(
-    space: SearchSpace, limits: Sequence[Limit], margins_of: Margins, rng: np.random.Generator, trials: int
+    space: SearchSpace,
+    limits: Sequence[Limit],
+    margins_of: Margins,
+    rng: np.random.Generator,
+    *,
+    trials: int,
+    nearest: NDArray[np.float64],
 ) -> str:
-    """Which limits cannot be kept even alone, or that they cannot be kept together."""
+    """Which limits cannot be kept even alone, or that they cannot be kept together.
+
+    ``nearest`` is the least margin to each limit so far.
+    """
     reasons = []
     for column, limit in enumerate(limits):
-        descent = _descent(space, limits, margins_of, rng, trials=trials, columns=[column])
-        reached = min(float(margins[:, column].min()) for _, margins in descent)
+        reached = float(nearest[column])
+        if reached > 0 and len(limits) > 1:
+            descent = _descent(space, limits, margins_of, rng, trials=trials, columns=[column])
+            reached = min(reached, *(float(margins[:, column].min()) for _, margins in descent))
         if reached > 0:
             value = describe_value(limit.metric, _value(limit, reached))
-            reasons.append(f"{limit.describe()}, but {_best_of(limit)} of this space is predicted at {value}")
+            has = "has" if limit.metric in COUNTED_UNITS else "is predicted at"
+            reasons.append(f"{limit.describe()}, but {_best_of(limit)} of this space {has} {value}")
     if reasons:
         return f"limits cannot be kept: {'; '.join(reasons)}; loosen them, or choose another space"
     return (

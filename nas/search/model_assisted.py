@@ -3,27 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from nas.dominance import non_dominated
-from nas.errors import NasError
 from nas.objective import Problem, Scores
 from nas.pareto import constrained_ranks
+from nas.search.base import check_whole
 from nas.search.encoding import one_hot
 from nas.search.kernel_model import KernelModel
-from nas.search.operators import crossover, mutate
+from nas.search.operators import crossover, mutate, single_moves
 from nas.search.registry import register_searcher
 from nas.search.resumable import ResumableSearcher
-from nas.search.rows import Indices, pack, pack_floats, row_keys, rows_of, rows_of_keys, unpack, unpack_floats
+from nas.search.rows import Indices, pack, pack_floats, row_keys, rows_of_keys, unpack, unpack_floats
 from nas.search.spread import advantage, neighbours, scale_of, scaled_costs, spread_out
 from nas.search.unseen import ENUMERABLE, enumerate_space
 from search_spaces import SearchSpace
 
 _GENERATIONS: Final = 8
 _PARENTS: Final = 400
+_EXPLORED: Final = 100
+"""Parents of which every network that is one choice away is a candidate."""
 _FEWEST: Final = 4
 """Results with known costs that a model needs."""
 _FEWEST_PARENTS: Final = 10
@@ -31,14 +33,18 @@ _HOPELESS: Final = -1e6
 _LEARNED: Final = 2500
 """Most results a model is fitted on: time grows with the cube."""
 
+Predicted: TypeAlias = tuple[Indices, NDArray[np.float64], NDArray[np.float64]]
+"""Candidates, their predicted costs ``(candidates, objectives)`` and violations of limits ``(candidates,)``."""
+
 
 @register_searcher("model_assisted")
 class ModelAssistedSearcher(ResumableSearcher):
     """A model of all results screens very many candidates, and the best are proposed; for expensive evaluators.
 
-    Costs and margins of limits are predicted by kernel ridge regression over one-hot encodings. Of a small space every
-    network is a candidate; in a large one an evolution on the predictions finds them. Proposed are, one after another,
-    those that add most to the front found so far and to what the same batch has already.
+    Costs and margins of limits are predicted by kernel ridge regression over one-hot encodings. Candidates are networks
+    that are one choice away from the best, for which only the difference to these is predicted; beside them every
+    network of a small space, and in a large one those that an evolution on the predictions finds. Proposed are, one
+    after another, those that add most to the front found so far and to what the same batch has already.
 
     Args:
         space: what is searched.
@@ -63,9 +69,8 @@ class ModelAssistedSearcher(ResumableSearcher):
         candidates: int = 1000,
     ) -> None:
         super().__init__(space, problem, rng)
-        for setting, given in {"first": first, "candidates": candidates}.items():
-            if not isinstance(given, int) or isinstance(given, bool) or given < 4:
-                raise NasError(f"model_assisted: {setting} is {given!r}; give a whole number of at least 4")
+        check_whole(self.name, "first", first, 4)
+        check_whole(self.name, "candidates", candidates, 4)
         self._size, self._candidates = first, candidates
         self._rows: Indices = np.empty((0, len(space.decisions)), np.int64)
         self._costs: NDArray[np.float64] = np.empty((0, len(problem.objectives)))
@@ -75,36 +80,55 @@ class ModelAssistedSearcher(ResumableSearcher):
     def _propose(self, count: int) -> Indices:
         enough = np.isfinite(self._costs).all(axis=1).sum() >= _FEWEST
         drawn = min(max(0, self._size - len(self._unseen)), count) if enough else count
-        ends = rows_of(self._space, [self._space.smallest(), self._space.largest()])
-        found = self._topped_up(self._unseen.take(ends, drawn), drawn)
+        found = self._first(drawn)
         if count > drawn:
             found = np.concatenate([found, self._unseen.take(self._screened(count - drawn), count - drawn)])
         return self._topped_up(found, count)
 
     def _screened(self, count: int) -> Indices:
         """New candidates that the model thinks most of, best first."""
-        if self._space.size <= ENUMERABLE:
-            rows = self._new(enumerate_space(self._space))
-            costs, violations = self._predict(rows)
-        else:
-            rows, costs, violations = self._evolved()
+        tried: set[bytes] = set()
+        near = self._near(tried)
+        rows, costs, violations = (np.concatenate(both) for both in zip(near, self._far(tried), strict=True))
         return rows[self._picked(costs, violations, count)]
 
-    def _evolved(self) -> tuple[Indices, NDArray[np.float64], NDArray[np.float64]]:
+    def _near(self, tried: set[bytes]) -> Predicted:
+        """Candidates that are one choice away from the best; predicted is only by how much they differ from these."""
+        told = self._best_told()
+        told = told[np.isfinite(self._costs[told]).all(axis=1)]
+        members = told[self._rng.permutation(len(told))[:_EXPLORED]]
+        rows, origins = single_moves(self._space, self._rows, members)
+        new = self._new(rows, tried)
+        rows, origins = rows[new], origins[new]
+        costs, margins = self._predict(rows)
+        members, at = np.unique(origins, return_inverse=True)
+        costs_before, margins_before = self._predict(self._rows[members])
+        costs += (self._costs[members] - costs_before)[at]
+        margins += (self._margins[members] - margins_before)[at]
+        return rows, costs, Scores(costs, margins).violations
+
+    def _far(self, tried: set[bytes]) -> Predicted:
+        """Every new network of a small space; of a large one, those that an evolution on predictions comes across."""
+        if self._space.size > ENUMERABLE:
+            return self._evolved(tried)
+        rows = enumerate_space(self._space)
+        return self._with_predictions(rows[self._new(rows, tried)])
+
+    def _evolved(self, tried: set[bytes]) -> Predicted:
         """Candidates of an evolution on predictions that starts from the best results; with what is predicted."""
         seeds = self._best_told()
         pool, costs = self._rows[seeds], self._costs[seeds]
         violations = Scores(costs, self._margins[seeds]).violations
         found = [(pool[:0], costs[:0], violations[:0])]
-        tried: set[bytes] = set()
         for _ in range(_GENERATIONS):
             left = self._rng.integers(0, len(pool), self._candidates)
             right = neighbours(scaled_costs(costs), left, self._rng)
             children = crossover(self._space, pool[left], pool[right], self._rng)
-            children = self._new(mutate(self._space, children, 1 / children.shape[1], self._rng), tried)
+            children = mutate(self._space, children, 1 / children.shape[1], self._rng)
+            children = children[self._new(children, tried)]
             if not len(children):
                 continue
-            found.append((children, *self._predict(children)))
+            found.append(self._with_predictions(children))
             pool, costs, violations = (
                 np.concatenate(both) for both in zip((pool, costs, violations), found[-1], strict=True)
             )
@@ -113,15 +137,14 @@ class ModelAssistedSearcher(ResumableSearcher):
         rows, costs, violations = (np.concatenate(parts) for parts in zip(*found, strict=True))
         return rows, costs, violations
 
-    def _new(self, rows: Indices, tried: set[bytes] | None = None) -> Indices:
-        """Those rows that are neither seen nor tried, each once; from now on they are tried."""
-        tried = set() if tried is None else tried
+    def _new(self, rows: Indices, tried: set[bytes]) -> list[int]:
+        """Positions of rows that are neither seen nor tried, each once; from now on they are tried."""
         kept = []
         for position, key in enumerate(row_keys(rows)):
             if key not in self._unseen and key not in tried:
                 tried.add(key)
                 kept.append(position)
-        return rows[kept]
+        return kept
 
     def _picked(self, costs: NDArray[np.float64], violations: NDArray[np.float64], count: int) -> NDArray[np.int64]:
         """Positions of the candidates that add most to the front, each beside those picked before it."""
@@ -142,16 +165,18 @@ class ModelAssistedSearcher(ResumableSearcher):
             gain[picked[-1]] = -np.inf
         return np.array(picked, np.int64)
 
+    def _with_predictions(self, rows: Indices) -> Predicted:
+        costs, margins = self._predict(rows)
+        return rows, costs, Scores(costs, margins).violations
+
     def _predict(self, rows: Indices) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Costs, shape ``(networks, objectives)``, and violations of limits, shape ``(networks,)``."""
+        """Costs, shape ``(networks, objectives)``, and margins of limits, shape ``(networks, limits)``."""
         if self._model is None:
             self._model = self._fitted()
         cost_model, margin_model = self._model
         encoded = one_hot(self._space, rows)
-        costs = cost_model.predict(encoded)
-        if margin_model is None:
-            return costs, np.zeros(len(rows))
-        return costs, Scores(costs, margin_model.predict(encoded)).violations
+        margins = margin_model.predict(encoded) if margin_model else np.zeros((len(rows), 0))
+        return cost_model.predict(encoded), margins
 
     def _fitted(self) -> tuple[KernelModel, KernelModel | None]:
         decisions = len(self._space.decisions)

@@ -11,13 +11,13 @@ from numpy.typing import NDArray
 from nas.errors import NasError
 from nas.objective import Problem, Scores
 from nas.pareto import constrained_ranks, crowding_distance
+from nas.search.base import check_whole
 from nas.search.operators import crossover, mutate
 from nas.search.registry import register_searcher
 from nas.search.resumable import ResumableSearcher
-from nas.search.rows import Indices, pack, row_keys, rows_of, rows_of_keys, unpack
+from nas.search.rows import Indices, pack, row_keys, rows_of_keys, unpack
 from search_spaces import SearchSpace
 
-_ROUNDS: Final = 8
 _MOST: Final = 1_000_000
 
 
@@ -56,8 +56,7 @@ class Nsga2Searcher(ResumableSearcher):
     ) -> None:
         super().__init__(space, problem, rng)
         rate = 1 / len(space.decisions) if mutation_rate is None else mutation_rate
-        if not isinstance(population, int) or isinstance(population, bool) or not 4 <= population <= _MOST:
-            raise NasError(f"nsga2: population is {population!r}; give a whole number from 4 to {_MOST}")
+        check_whole(self.name, "population", population, 4, _MOST)
         odd = any(isinstance(given, bool) for given in (crossover_rate, rate))
         if odd or not 0 <= crossover_rate <= 1 or not 0 < rate <= 1:
             raise NasError(f"nsga2: crossover_rate {crossover_rate} and mutation_rate {rate} are probabilities")
@@ -71,28 +70,8 @@ class Nsga2Searcher(ResumableSearcher):
 
     def _propose(self, count: int) -> Indices:
         first = min(max(0, self._size - len(self._unseen)), count) if len(self._rows) else count
-        parts = [self._first(first)] if first else []
-        if count > first:
-            parts.append(self._children(count - first))
-        return np.concatenate(parts)
-
-    def _first(self, count: int) -> Indices:
-        """Rows of the first population."""
-        ends = rows_of(self._space, [self._space.smallest(), self._space.largest()])
-        found = self._unseen.take(ends, count)
-        return self._topped_up(found, count)
-
-    def _children(self, count: int) -> Indices:
-        """New children of the survivors; where these repeat what was seen, mutation grows, then chance takes over."""
-        found = np.empty((0, self._rows.shape[1]), np.int64)
-        rate = self._mutation_rate
-        for _ in range(_ROUNDS):
-            missing = count - len(found)
-            if not missing:
-                return found
-            found = np.concatenate([found, self._unseen.take(self._breed(missing, rate), missing)])
-            rate = min(1.5 * rate, 0.5)
-        return self._topped_up(found, count)
+        found = self._first(first)
+        return self._bred(found, count, self._breed, self._mutation_rate) if count > first else found
 
     def _breed(self, count: int, mutation_rate: float) -> Indices:
         # Binary tournaments: survivors are in order of merit, so the smaller position wins.

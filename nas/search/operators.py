@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 
 from nas.search.rows import Indices
 from search_spaces import SearchSpace
@@ -48,3 +49,24 @@ def mutate(space: SearchSpace, rows: Indices, rate: float, rng: np.random.Genera
     fresh = rng.integers(0, counts)
     moved = np.where(moves, (rows + steps) % counts, rows)
     return space.canonical_indices(np.where(space.active(rows), moved, fresh))
+
+
+def single_moves(space: SearchSpace, rows: Indices, members: NDArray[np.int64]) -> tuple[Indices, NDArray[np.int64]]:
+    """All that one changed choice makes of some rows; choices that start to matter because of it are the first option.
+
+    Args:
+        space: what the rows belong to.
+        rows: canonical rows, shape ``(architectures, decisions)``.
+        members: positions in ``rows`` of those that are changed.
+
+    Returns:
+        Canonical rows, and for each the position in ``rows`` of the one that it was made from.
+    """
+    counts = space.option_counts
+    columns = np.repeat(np.arange(len(counts)), counts - 1)
+    steps = np.concatenate([np.arange(1, count) for count in counts])
+    before = rows[members]
+    moved = np.repeat(before[:, None], len(columns), axis=1)
+    moved[:, np.arange(len(columns)), columns] = (before[:, columns] + steps) % counts[columns]
+    matters = space.active(before)[:, columns]
+    return space.canonical_indices(moved[matters]), np.repeat(members, len(columns))[matters.reshape(-1)]

@@ -8,8 +8,8 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from nas.errors import NasError
 from nas.objective import Problem, Scores
+from nas.search.base import check_whole
 from nas.search.operators import mutate
 from nas.search.registry import register_searcher
 from nas.search.resumable import ResumableSearcher
@@ -50,10 +50,8 @@ class RegularizedEvolutionSearcher(ResumableSearcher):
         tournament: int = 25,
     ) -> None:
         super().__init__(space, problem, rng)
-        for setting, (given, least) in {"population": (population, 2), "tournament": (tournament, 1)}.items():
-            if not isinstance(given, int) or isinstance(given, bool) or given < least:
-                name = f"{self.name}: {setting}"
-                raise NasError(f"{name} is {given!r}; give a whole number of at least {least}")
+        check_whole(self.name, "population", population, 2)
+        check_whole(self.name, "tournament", tournament, 1)
         self._size, self._tournament = population, tournament
         # From oldest to youngest.
         self._rows: Indices = np.empty((0, len(space.decisions)), np.int64)

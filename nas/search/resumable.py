@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final
 
 import numpy as np
 
@@ -15,6 +15,8 @@ from nas.search.base import check_count, check_header, check_scores, state_heade
 from nas.search.rows import Indices, pack, row_keys, rows_of, rows_of_keys, unpack
 from nas.search.unseen import Unseen
 from search_spaces import Architecture, SearchSpace
+
+_ROUNDS: Final = 8
 
 
 class ResumableSearcher(ABC):
@@ -85,6 +87,28 @@ class ResumableSearcher(ABC):
         for key in news:
             self._pending.pop(key, None)
         self._again = [key for key in self._again if key in self._pending]
+
+    def _first(self, count: int) -> Indices:
+        """The smallest architecture, the largest, and random ones up to ``count``; each only if it is new."""
+        ends = rows_of(self._space, [self._space.smallest(), self._space.largest()])
+        return self._topped_up(self._unseen.take(ends, count), count)
+
+    def _bred(self, found: Indices, count: int, breed: Callable[[int, float], Indices], rate: float) -> Indices:
+        """These rows, and new children up to ``count``.
+
+        Args:
+            found: rows that are there already.
+            count: number of rows in the end.
+            breed: makes so many children under a mutation rate.
+            rate: at first; it grows where children repeat what was seen, and then chance takes over.
+        """
+        for _ in range(_ROUNDS):
+            missing = count - len(found)
+            if not missing:
+                return found
+            found = np.concatenate([found, self._unseen.take(breed(missing, rate), missing)])
+            rate = min(1.5 * rate, 0.5)
+        return self._topped_up(found, count)
 
     def _topped_up(self, found: Indices, count: int) -> Indices:
         """These rows, and random new ones up to ``count``."""

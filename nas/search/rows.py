@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Sequence
-from typing import TypeAlias
+from typing import TypeAlias, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,9 +33,7 @@ def rows_of(space: SearchSpace, archs: Sequence[Architecture]) -> Indices:
 def row_keys(rows: Indices) -> list[bytes]:
     """One hashable value for every row."""
     data = np.ascontiguousarray(rows, np.dtype("<u2"))
-    width = data.shape[1] * 2
-    text = data.tobytes()
-    return [text[start : start + width] for start in range(0, width * len(data), width)]
+    return cast("list[bytes]", data.view(np.dtype((np.void, 2 * data.shape[1]))).reshape(-1).tolist())
 
 
 def rows_of_keys(keys: Sequence[bytes], decisions: int) -> Indices:

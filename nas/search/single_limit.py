@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from nas.errors import NasError
 from nas.objective import Problem, Scores
+from nas.search.base import check_whole
 from nas.search.operators import crossover, mutate
 from nas.search.registry import register_searcher
 from nas.search.resumable import ResumableSearcher
 from nas.search.rows import Indices, pack, pack_floats, row_keys, rows_of_keys, unpack, unpack_floats
 from search_spaces import SearchSpace
-
-_ROUNDS: Final = 8
 
 
 @register_searcher("ofa_evolution")
@@ -52,8 +51,7 @@ class OnceForAllEvolutionSearcher(ResumableSearcher):
         mutation_rate: float = 0.1,
     ) -> None:
         super().__init__(space, problem, rng)
-        if not isinstance(population, int) or isinstance(population, bool) or population < 4:
-            raise NasError(f"ofa_evolution: population is {population!r}; give a whole number of at least 4")
+        check_whole(self.name, "population", population, 4)
         shares = {"parents": parents, "mutants": mutants, "mutation_rate": mutation_rate}
         for setting, given in shares.items():
             if isinstance(given, bool) or not 0 < given <= 1:
@@ -69,14 +67,9 @@ class OnceForAllEvolutionSearcher(ResumableSearcher):
     def _propose(self, count: int) -> Indices:
         drawn = min(max(0, self._size - len(self._unseen)), count) if len(self._rows) else count
         found = self._unseen.draw(self._rng, drawn)
-        rate = self._mutation_rate
-        for _ in range(_ROUNDS if len(self._rows) else 0):
-            missing = count - len(found)
-            if not missing:
-                break
-            found = np.concatenate([found, self._unseen.take(self._children(missing, rate), missing)])
-            rate = min(1.5 * rate, 0.5)
-        return self._topped_up(found, count)
+        if not len(self._rows):
+            return self._topped_up(found, count)
+        return self._bred(found, count, self._children, self._mutation_rate)
 
     def _children(self, count: int, rate: float) -> Indices:
         left, right = self._rows[self._rng.integers(0, len(self._rows), (2, count))]

@@ -28,10 +28,23 @@ def advantage(points: Costs, front: Costs) -> NDArray[np.float64]:
     Returns:
         Shape ``(points,)``.
     """
+    if points.shape[1] == 2:
+        return _advantage_in_a_plane(points, front)
     ahead = front[:, 0] - points[:, [0]]
     for column in range(1, points.shape[1]):
         np.maximum(ahead, front[:, column] - points[:, [column]], out=ahead)
     nearest: NDArray[np.float64] = ahead.min(axis=1)
+    return nearest
+
+
+def _advantage_in_a_plane(points: Costs, front: Costs) -> NDArray[np.float64]:
+    """By binary search: along the front one shift grows while the other shrinks; their maximum is least in between."""
+    front = front[np.lexsort((front[:, 1], front[:, 0]))]
+    x, y = front[:, 0], np.minimum.accumulate(front[:, 1])
+    meeting = np.searchsorted(x - y, points[:, 0] - points[:, 1])
+    after, before = np.minimum(meeting, len(x) - 1), np.maximum(meeting - 1, 0)
+    shifts = [np.maximum(x[at] - points[:, 0], y[at] - points[:, 1]) for at in (before, after)]
+    nearest: NDArray[np.float64] = np.minimum(*shifts)
     return nearest
 
 

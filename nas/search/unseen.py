@@ -38,6 +38,10 @@ class Unseen:
         """Remember rows by their keys."""
         self._seen.update(dict.fromkeys(keys))
 
+    def new(self, rows: Indices) -> list[int]:
+        """Positions of the canonical rows that are new; they are not remembered."""
+        return [at for at, key in enumerate(row_keys(rows)) if key not in self._seen]
+
     def take(self, rows: Indices, count: int) -> Indices:
         """The first ``count`` of these canonical rows that are new, remembered from now on."""
         taken: list[int] = []

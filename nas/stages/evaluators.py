@@ -1,4 +1,4 @@
-"""How the search judges a candidate: counts, predictions (or measurements where no predictor is good), accuracy."""
+"""How the search judges a candidate: counts, predicted latencies where a predictor is good, accuracy."""
 
 from __future__ import annotations
 
@@ -6,52 +6,35 @@ import hashlib
 import json
 from collections.abc import Callable, Mapping, Sequence
 
-import numpy as np
-
-from nas.candidate import Candidate, Metric
+from nas.candidate import Candidate
 from nas.config import Config
 from nas.errors import NasError
-from nas.evaluate import (
-    Accuracies,
-    Advance,
-    CachedAccuracies,
-    CompositeEvaluator,
-    Evaluator,
-    NetworkPredictor,
-    check_limits,
-)
+from nas.evaluate import Accuracies, CachedAccuracies, CompositeEvaluator, NetworkPredictor
 from nas.files import read_json, reading
-from nas.ledger import Ledger
 from nas.stages.context import Context
-from nas.stages.models import ModelFiles
-from nas.stages.targets import Target
 from search_spaces import Architecture
 from supernet import weights_digest
 
+Judge = Callable[[Sequence[Architecture]], list[Candidate]]
 
-def check_counted_limits(config: Config) -> None:
-    """Refuse limits on counted metrics that no network of the space meets, before anything is computed.
 
-    Raises:
-        NasError: such a limit; the message says how near the nearest network comes.
-    """
-    counter = _composite(config, {}, None)
-    check_limits(config.make_space(), counter.cheap, config.limits, np.random.default_rng(config.seed))
+def counted_judge(config: Config) -> Judge:
+    """What gives a network's counted metrics alone."""
+    return _composite(config, {}, None).cheap
 
 
 def make_evaluator(
-    context: Context, predictors: Mapping[str, NetworkPredictor], ledger: Ledger, accuracies: Accuracies
-) -> Evaluator:
-    """The evaluator of a run, whose limits are checked to be within reach.
+    context: Context, predictors: Mapping[str, NetworkPredictor], accuracies: Accuracies
+) -> CompositeEvaluator:
+    """The evaluator of a run.
 
     Args:
         context: the run.
-        predictors: by target; candidates are measured on the targets that have none.
-        ledger: keeps these measurements.
+        predictors: by target; what it finds lacks the latencies on targets that have none.
         accuracies: evaluates architectures in the trained supernet.
 
     Raises:
-        NasError: a limit that no network meets by its predicted latency.
+        NasError: weights other than those that the run was trained to.
     """
     config, trained = context.config, context.run.result("train")
     with reading(trained):
@@ -67,51 +50,7 @@ def make_evaluator(
         weights=weights,
         settings=_evaluation_digest(context),
     )
-    composite = _composite(config, predictors, cached)
-    check_limits(context.space, composite.cheap, config.limits, context.rng("limits"))
-    unpredicted = [target for target in context.targets if target.name not in predictors]
-    if not unpredicted:
-        return composite
-    files = context.model_files("search", [target.variant for target in unpredicted], timed_only=True)
-    return _MeasuringEvaluator(composite, files, unpredicted, ledger)
-
-
-def cheap_judge(evaluator: Evaluator) -> Callable[[Sequence[Architecture]], list[Candidate]] | None:
-    """What gives an evaluator's every metric but the accuracy; None where that takes measurements."""
-    return evaluator.cheap if isinstance(evaluator, CompositeEvaluator) else None
-
-
-class _MeasuringEvaluator:
-    """Adds latencies that are measured, for targets whose predictor is not to be trusted."""
-
-    def __init__(self, inner: Evaluator, files: ModelFiles, targets: Sequence[Target], ledger: Ledger) -> None:
-        self._inner = inner
-        self._files = files
-        self._targets = targets
-        self._ledger = ledger
-
-    def evaluate(self, archs: Sequence[Architecture], advance: Advance = lambda _: None) -> list[Candidate]:
-        candidates = []
-        # All accuracies first: evaluating them beside a measurement would slow it down.
-        for candidate in self._inner.evaluate(archs):
-            candidates.append(self._measured(candidate))
-            advance(1)
-        return candidates
-
-    def _measured(self, candidate: Candidate) -> Candidate:
-        artifacts = self._files.get(candidate.arch)
-        metrics = dict(candidate.metrics)
-        for target in self._targets:
-            measurement = target.measure(self._ledger, artifacts[target.variant])
-            if measurement.error is not None:
-                raise NasError(
-                    f"network {candidate.arch.key} could not be measured on {target.name!r}: {measurement.error}. "
-                    "The search measures because the predictor failed its check; see what the target lacks with "
-                    "`nas devices check`, then run `nas search` again"
-                )
-            metrics[target.metric] = Metric(measurement.median_s, "s", "measured")
-        self._files.discard(candidate.arch)  # a search would leave hundreds
-        return Candidate(candidate.arch, metrics)
+    return _composite(config, predictors, cached)
 
 
 def _composite(

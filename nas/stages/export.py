@@ -12,8 +12,8 @@ from nas.boards import board_row, describe_shortage
 from nas.candidate import Candidate
 from nas.errors import NasError
 from nas.files import copy_file, read_json, reading, write_json
-from nas.stages.confirm import spread
 from nas.stages.context import Context
+from nas.stages.expecting import spread
 from nas.stages.judge import RUNTIMES, file_accuracy
 from nas.stages.models import WEIGHTS, Artifacts, ModelFiles
 from nas.stages.targets import Target

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -32,11 +34,12 @@ def run(context: Context) -> None:
     """
     path = context.run.result("profile")
     with reading(path):
-        measured = _by_target(context, read_json(path)["rows"])
+        measured = rows_by_target(context, read_json(path)["rows"])
     context.progress.start("fit", len(context.targets), "target")
     rows: dict[str, Row] = {}
     for target in context.targets:
-        rows[target.name] = _fit(context, target.name, measured[target.name])
+        rng, folder = context.rng("fit", target.name), context.path(_FOLDER, target.name)
+        rows[target.name] = fit_target(context, measured[target.name], rng, folder)
         context.progress.advance(detail=target.name)
         context.progress.note(f"fit: {target.name}: {rows[target.name]['verdict']}")
     failed = [name for name, row in rows.items() if not row["passed"]]
@@ -54,8 +57,8 @@ def fitted_predictors(context: Context) -> dict[str, LatencyPredictor]:
     return {name: load_predictor(context.path(_FOLDER, name)) for name in passed}
 
 
-def _by_target(context: Context, rows: list[Row]) -> dict[str, list[Row]]:
-    """What was measured on each target, failures left out."""
+def rows_by_target(context: Context, rows: Sequence[Row]) -> dict[str, list[Row]]:
+    """What was measured on each target, failures left out; ``arch`` is the network of a row."""
     usable = [
         {**row, "median_s": float(row["median_s"]), "arch": context.architecture(row)}
         for row in rows
@@ -64,18 +67,28 @@ def _by_target(context: Context, rows: list[Row]) -> dict[str, list[Row]]:
     return {target.name: [row for row in usable if row["target"] == target.name] for target in context.targets}
 
 
-def _fit(context: Context, target: str, measured: list[Row]) -> Row:
+def fit_target(context: Context, measured: Sequence[Row], rng: np.random.Generator, folder: Path) -> Row:
+    """Fit the predictors of the config to one target's measurements, and save the best.
+
+    Args:
+        context: the run.
+        measured: of ``rows_by_target``.
+        rng: draws the folds of the held-out check.
+        folder: where the best is saved.
+
+    Raises:
+        PredictorError: measurements nothing can be learnt from.
+    """
     section = context.config.predictor
     networks = [context.space.lower(row["arch"]) for row in measured]
     latencies_s = np.array([row["median_s"] for row in measured])
-    rng = context.rng("fit", target)
     options = {FewShotPredictor.name: {"fleet": section.fleet}}
     predictor, scores = select_predictor(
         section.names, networks, latencies_s, rng, folds=section.folds, options=options
     )
     best = scores[predictor.name]
     passed = best.passes(min_spearman=section.min_spearman, max_mape=section.max_mape)
-    save_predictor(predictor, context.path(_FOLDER, target))
+    save_predictor(predictor, folder)
     held_out = predictor.held_out_
     points = [] if held_out is None else zip(measured, held_out.measured_s, held_out.predicted_s, strict=True)
     return {

@@ -14,18 +14,28 @@ from nas.candidate import Candidate
 from nas.config import Config
 from nas.errors import NasError
 from nas.files import read_json, reading, write_json
+from nas.objective import Problem
 from nas.search import Searcher, get_searcher
 
+_STORED = ("storage", "study")
+"""Options of a searcher that outlive the run."""
 
-def make_searcher(config: Config, rng: np.random.Generator) -> Searcher:
+
+def make_searcher(config: Config, rng: np.random.Generator, problem: Problem | None = None) -> Searcher:
     """The searcher that a config asks for.
+
+    Args:
+        config: strategy and space.
+        rng: source of the searcher's randomness.
+        problem: another than the config's; such a search touches no study in a storage.
 
     Raises:
         NasError: options that it does not have or cannot use.
     """
-    section = config.search
+    section, wanted = config.search, problem or config.problem
+    options = {k: v for k, v in section.options.items() if problem is None or k not in _STORED}
     space = config.make_space()
-    return get_searcher(section.strategy, space, config.objectives, config.limits, rng=rng, options=section.options)
+    return get_searcher(section.strategy, space, wanted.objectives, wanted.limits, rng=rng, options=options)
 
 
 class History:
@@ -33,9 +43,11 @@ class History:
 
     Args:
         directory: where the two files are.
+        stage: the stage that judges.
     """
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, stage: str = "search") -> None:
+        self._stage = stage
         self._rows = directory / "candidates.jsonl"
         self._state = directory / "state.json"
 
@@ -50,26 +62,39 @@ class History:
             # Before anything is asked for: what a study in a storage gets from now on, a killed search asks for again.
             write_json(self._state, {"bytes": 0, "searcher": searcher.state()})
             return []
-        state = read_json(self._state)
-        with reading(self._state):
-            size, proposer = int(state["bytes"]), dict(state["searcher"])
-        content = self._rows.read_bytes() if self._rows.is_file() else b""
-        if not 0 <= size <= len(content):
-            raise NasError(
-                f"{self._rows} has {len(content)} bytes, {self._state} counts on {size}; "
-                f"delete {self._rows.parent} and run `nas search` again"
-            )
-        with reading(self._rows):
-            judged = [Candidate.from_json(json.loads(line)) for line in content[:size].splitlines()]
-        if len(content) > size:
+        size, proposer = self._counted()
+        judged = self.judged()
+        if self._rows.is_file() and self._rows.stat().st_size > size:
             # A batch that was being written when the process died; it will be judged again, to the same rows.
             os.truncate(self._rows, size)
         try:
             searcher.restore(proposer)
         except NasError as error:
-            again = f"to search from the start, delete {self._rows.parent} and run `nas search` again"
+            again = f"to search from the start, delete {self._rows.parent} and run `nas {self._stage}` again"
             raise NasError(f"{self._state}: {error}; {again}") from error
         return judged
+
+    def judged(self) -> list[Candidate]:
+        """All candidates of whole batches.
+
+        Raises:
+            NasError: files that do not belong together.
+        """
+        size, _ = self._counted()
+        content = self._rows.read_bytes() if self._rows.is_file() else b""
+        if not 0 <= size <= len(content):
+            raise NasError(
+                f"{self._rows} has {len(content)} bytes, {self._state} counts on {size}; "
+                f"delete {self._rows.parent} and run `nas {self._stage}` again"
+            )
+        with reading(self._rows):
+            return [Candidate.from_json(json.loads(line)) for line in content[:size].splitlines()]
+
+    def _counted(self) -> tuple[int, dict[str, Any]]:
+        """How many bytes count, and the searcher's state after them."""
+        state = read_json(self._state)
+        with reading(self._state):
+            return int(state["bytes"]), dict(state["searcher"])
 
     def append(self, candidates: Sequence[Candidate], searcher_state: dict[str, Any]) -> None:
         """Keep a batch and the searcher's state after it."""

@@ -10,6 +10,7 @@ from typing import Any
 
 from devices import Artifact, Measurement, MeasureSettings
 from nas.campaign import Campaign, Pair
+from nas.candidate import Metric
 from nas.ledger import Ledger
 from nas.sentinel import write_sentinel
 from nas.stages.context import Context
@@ -47,16 +48,13 @@ def measure_all(context: Context, stage: str, order: Sequence[Pair], artifacts: 
     Raises:
         NasError: a ledger that cannot be used.
     """
-    passes, progress = context.config.profile.passes, context.progress
-    orders = [list(order)]
-    for number in range(1, passes):
-        orders.append([order[i] for i in context.rng(stage, "pass", number).permutation(len(order))])
-    progress.start(f"{stage}: measuring", passes * len(order), "visit")
+    orders, progress = in_passes(context, stage, order), context.progress
+    progress.start(f"{stage}: measuring", sum(map(len, orders)), "visit")
 
-    def tell(pair: Pair, visit: Visit) -> None:
-        if visit.measurement.error is not None:
+    def tell(pair: Pair, visit: Visit | None) -> None:
+        if visit is not None and visit.measurement.error is not None:
             progress.warn(f"{pair[1]} could not measure network {pair[0]}: {visit.measurement.error}")
-        progress.advance(0 if visit.attempt else 1, detail=pair[1])
+        progress.advance(0 if visit is not None and visit.attempt else 1, detail=pair[1])
 
     with context.ledger() as ledger:
         folder = context.path(stage, "sentinel")
@@ -66,6 +64,19 @@ def measure_all(context: Context, stage: str, order: Sequence[Pair], artifacts: 
     return measured
 
 
+def in_passes(context: Context, stage: str, order: Sequence[Pair]) -> list[list[Pair]]:
+    """The order of every pass that the config asks for; the first as it is given."""
+    passes = range(1, context.config.profile.passes)
+    shuffled = (context.rng(stage, "pass", number).permutation(len(order)) for number in passes)
+    return [list(order), *([order[i] for i in permutation] for permutation in shuffled)]
+
+
+def measured_latency(measurement: Measurement) -> Metric:
+    """Median latency with its 10th and 90th percentiles, the device's drift taken out."""
+    ends = (measurement.corrected_s(10), measurement.corrected_s(90))
+    return Metric(measurement.corrected_s(), "s", "measured", ends)
+
+
 def run_campaign(
     ledger: Ledger,
     targets: Sequence[Target],
@@ -73,7 +84,7 @@ def run_campaign(
     orders: Sequence[Sequence[Pair]],
     *,
     sentinels: Path,
-    on_visit: Callable[[Pair, Visit], None] = lambda _pair, _visit: None,
+    on_visit: Callable[[Pair, Visit | None], None] = lambda _pair, _visit: None,
 ) -> Measured:
     """Measure networks on targets, and keep everything in a ledger.
 
@@ -83,7 +94,7 @@ def run_campaign(
         artifacts: model files by network.
         orders: for each pass, networks' keys and targets' names in the order they are visited.
         sentinels: folder of the sentinel's model files.
-        on_visit: called after each visit.
+        on_visit: told of each visit, as by a ``Campaign``.
 
     Raises:
         NasError: a ledger that cannot be used.

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
@@ -19,10 +20,9 @@ from nas.objective import Problem
 from nas.pareto import constrained_ranks, crowding_distance
 from nas.search import Searcher
 from nas.stages.context import Context
+from nas.stages.evaluators import Judge
 from nas.stages.history import make_searcher
 from search_spaces import Architecture
-
-Judge = Callable[[Sequence[Architecture]], list[Candidate]]
 
 _FIRST = 20
 """Networks that are evaluated before anything is predicted."""
@@ -129,12 +129,16 @@ def most_promising(
     return [predicted[position].arch for position in [*best.tolist(), *others.tolist()]]
 
 
-def make_screening(context: Context, judge: Judge | None) -> Screening | None:
+def make_screening(
+    context: Context, judge: Judge | None, folder: Sequence[str] = ("search",), problem: Problem | None = None
+) -> Screening | None:
     """The screening that a run's config asks for; None where every candidate is to be evaluated.
 
     Args:
         context: the run.
         judge: gives every metric but the accuracy; None where that takes measurements.
+        folder: parts of the path where the predictor is kept; randomness has their name.
+        problem: what to search for; what the config asks for if left out.
     """
     section = context.config.search
     if section.accuracy == "supernet":
@@ -147,16 +151,17 @@ def make_screening(context: Context, judge: Judge | None) -> Screening | None:
         return None
 
     def searcher(number: int) -> Searcher:
-        return make_searcher(context.config, context.rng("search", "predicted", number))
+        return make_searcher(context.config, context.rng(*folder, "predicted", number), problem)
 
     def learn(evaluated: Sequence[Candidate]) -> AccuracyPredictor | None:
-        return learnt(context, evaluated)
+        return learnt(context, evaluated, context.path(*folder, "accuracy_predictor"))
 
-    return Screening(context.config.problem, judge=judge, searcher=searcher, learn=learn, screened=section.screened)
+    wanted = problem or context.config.problem
+    return Screening(wanted, judge=judge, searcher=searcher, learn=learn, screened=section.screened)
 
 
-def learnt(context: Context, evaluated: Sequence[Candidate]) -> AccuracyPredictor | None:
-    """A predictor that passed its check on held-out networks, saved in the run; None, and why is told, if none did."""
+def learnt(context: Context, evaluated: Sequence[Candidate], folder: Path) -> AccuracyPredictor | None:
+    """A predictor that passed its check on held-out networks, saved in a folder; None, and why is told, if none did."""
     if len(evaluated) < _FIRST:
         return None
     section = context.config.search
@@ -176,6 +181,6 @@ def learnt(context: Context, evaluated: Sequence[Candidate]) -> AccuracyPredicto
             "the next candidates are evaluated as proposed"
         )
         return None
-    save_accuracy_predictor(predictor, context.path("search", "accuracy_predictor"))
+    save_accuracy_predictor(predictor, folder)
     context.progress.note(f"search: accuracy is predicted from {len(evaluated)} networks: {found}")
     return predictor

@@ -5,12 +5,11 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-from devices import Artifact, Device, DeviceError, Format, Measurement, MeasureSettings, Precision
+from devices import Device, DeviceError, Format, MeasureSettings, Precision
 from nas.candidate import latency_metric
 from nas.config import Config, TargetSection
 from nas.errors import NasError
 from nas.export import FILE_NAMES
-from nas.ledger import Ledger, measure_once
 
 
 @dataclass(frozen=True)
@@ -32,10 +31,6 @@ class Target:
     def variant(self) -> tuple[Format, Precision]:
         """The kind of model file that is run here."""
         return self.format, self.precision
-
-    def measure(self, ledger: Ledger, artifact: Artifact) -> Measurement:
-        """The file's measurement, from the ledger where it is there."""
-        return measure_once(ledger, self.device, artifact, self.settings)
 
     def describe(self) -> dict[str, Any]:
         """Everything about the target, for files and reports."""

@@ -6,6 +6,7 @@ from nas.distributed.training import train_on_workers
 from nas.files import write_json
 from nas.stages.context import Context
 from supernet import TrainData, TrainProgress, train, weights_digest
+from supernet.native import unavailable_reason
 
 
 def run(context: Context) -> None:
@@ -19,6 +20,8 @@ def run(context: Context) -> None:
     directory = context.path("train")
     data = TrainData(context.images, context.split, context.preprocessing)
     listener, workers = _Listener(context), context.config.workers
+    if context.config.train_settings.resolve_device().type == "cpu" and (missing := unavailable_reason()):
+        context.progress.note(f"train: steps take about half as long again without compiled kernels: {missing}")
     if workers > 1:
         train_on_workers(context.run, workers, listener, context.progress.note)
     else:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -14,6 +13,7 @@ from devices import Artifact, get_device
 from nas.export import STANDARD_VARIANTS, export_artifacts
 from nas.export.artifacts import Variant
 from search_spaces import get_space, space_names
+from supernet import random_network
 
 VARIANTS = [pytest.param(variant, id="-".join(variant)) for variant in STANDARD_VARIANTS]
 FLOAT = [pytest.param(variant, id="-".join(variant)) for variant in STANDARD_VARIANTS if variant[1] == "float32"]
@@ -31,13 +31,13 @@ def predict(artifact: Artifact, images: NDArray[np.float32]) -> NDArray[np.float
 
 @pytest.mark.parametrize("variant", FLOAT)
 @pytest.mark.parametrize("part", range(5))
-def test_float32_files_equal_the_module(variant: Variant, part: int, random_module: Any, tmp_path: Path) -> None:
+def test_float32_files_equal_the_module(variant: Variant, part: int, tmp_path: Path) -> None:
     """50 random architectures, ten at a time."""
     rng = np.random.default_rng(part)
     space = get_space("mobilenetv3_32")
     for index in range(10):
         network = space.lower(space.sample(rng))
-        module = random_module(network, index)
+        module = random_network(network, index)
         images = rng.standard_normal((1, *network.input.shape), dtype=np.float32)
         with torch.no_grad():
             expected = module(torch.from_numpy(images)).numpy()
@@ -47,10 +47,10 @@ def test_float32_files_equal_the_module(variant: Variant, part: int, random_modu
 
 @pytest.mark.parametrize("variant", VARIANTS)
 @pytest.mark.parametrize("name", space_names())
-def test_every_space_can_be_written(name: str, variant: Variant, random_module: Any, tmp_path: Path) -> None:
+def test_every_space_can_be_written(name: str, variant: Variant, tmp_path: Path) -> None:
     space = get_space(name)
     network = space.lower(space.smallest())
-    module = random_module(network, 0)
+    module = random_network(network, 0)
     images = np.random.default_rng(0).standard_normal((8, *network.input.shape), dtype=np.float32)
     with torch.no_grad():
         expected = module(torch.from_numpy(images)).numpy()
@@ -64,10 +64,10 @@ def test_every_space_can_be_written(name: str, variant: Variant, random_module: 
 
 
 @pytest.mark.parametrize("variant", VARIANTS)
-def test_equal_inputs_give_equal_bytes(variant: Variant, random_module: Any, tmp_path: Path) -> None:
+def test_equal_inputs_give_equal_bytes(variant: Variant, tmp_path: Path) -> None:
     space = get_space("mobilenetv3_32")
     network = space.lower(space.smallest())
-    weights = random_module(network, 0).deployed_weights()
+    weights = random_network(network, 0).deployed_weights()
     images = np.random.default_rng(0).standard_normal((8, *network.input.shape), dtype=np.float32)
     digests = {
         export_artifacts(network, weights, tmp_path / folder, images, [variant])[variant].sha256 for folder in "ab"
@@ -76,10 +76,10 @@ def test_equal_inputs_give_equal_bytes(variant: Variant, random_module: Any, tmp
 
 
 @pytest.mark.parametrize("kind", DEVICES)
-def test_int8_files_are_small(kind: str, random_module: Any, tmp_path: Path) -> None:
+def test_int8_files_are_small(kind: str, tmp_path: Path) -> None:
     space = get_space("mobilenetv3_32")
     network = space.lower(space.largest())
-    weights = random_module(network, 0).deployed_weights()
+    weights = random_network(network, 0).deployed_weights()
     images = np.random.default_rng(0).standard_normal((2, *network.input.shape), dtype=np.float32)
     variants: list[Variant] = [("onnx", "float32"), ("onnx", "int8"), ("tflite", "float32"), ("tflite", "int8")]
     chosen = [variant for variant in variants if variant[0] == kind]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -18,10 +17,10 @@ from nas.config import make_config
 from nas.errors import NasError
 from nas.export import export_artifacts
 from nas.stages.context import Context
-from nas.stages.evaluators import check_counted_limits
 from nas.stages.export import _boards
+from nas.stages.limits import check_counted_limits
 from search_spaces import Network, flash_bytes, get_space, peak_activation_bytes
-from supernet import StandaloneNetwork
+from supernet import random_network
 
 Made = tuple[Network, Artifact]
 
@@ -29,13 +28,12 @@ Made = tuple[Network, Artifact]
 @pytest.fixture(scope="module", params=["mcunet_32", "mobilenetv3_32", "resnet_32"])
 def made(
     request: pytest.FixtureRequest,
-    random_module: Callable[[Network, int], StandaloneNetwork],
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Made:
     space = get_space(request.param)
     network = space.lower(space.canonical(space.smallest()))
     with torch.no_grad():
-        weights = random_module(network, 0).deployed_weights()
+        weights = random_network(network, 0).deployed_weights()
     images = np.random.default_rng(0).standard_normal((2, *network.input.shape), dtype=np.float32)
     folder = tmp_path_factory.mktemp(request.param)
     return network, export_artifacts(network, weights, folder, images, [("tflite", "int8")])["tflite", "int8"]

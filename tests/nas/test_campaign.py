@@ -180,6 +180,20 @@ def test_what_is_settled_is_only_looked_up() -> None:
     assert machine.made == [] and made.visits[NETWORKS[0]] == []
 
 
+@pytest.mark.parametrize("settled", [(), NETWORKS[3:5]])
+def test_every_pair_of_every_pass_is_told_of_once(settled: list[Pair]) -> None:
+    """Whatever is skipped too: progress counts them."""
+    told = []
+    machine = Machine(busy=lambda now: 0.5 if 20 <= now < 23 else 0.0, broken=("n07",))
+    made = campaign(
+        machine, settled=settled, on_visit=lambda pair, visit: told.append((pair, visit.attempt if visit else 0))
+    )
+    made.run()
+    firsts = [pair for pair, attempt in told if not attempt]
+    assert sorted(firsts) == sorted([*NETWORKS, *NETWORKS])
+    assert len(told) > len(firsts)
+
+
 def test_visits_divide_a_measurement() -> None:
     settings = MeasureSettings(min_count=51, min_time_s=0.5, max_time_s=10.0, ci_width=0.02)
     first, second = (visit_settings(settings, 2, visit) for visit in (1, 2))

@@ -196,6 +196,16 @@ def test_progress_names_the_work_and_how_far_it_is(terminal: bool) -> None:
         assert word in text
 
 
+def test_work_that_begins_again_takes_its_bars_place() -> None:
+    with ConsoleProgress(Console(file=io.StringIO(), force_terminal=True, width=120)) as progress:
+        progress.start("train", 4, "step", done=3)
+        progress.start("train", 4, "step", done=1)
+        progress.advance(3)
+        progress.start("train", 4, "step")
+        bars = [(bar.description, bar.completed) for bar in progress._bars.tasks]
+    assert bars == [("train", 4), ("train", 0)]
+
+
 def test_without_a_terminal_lines_are_rare_and_tell_the_time_left(monkeypatch: pytest.MonkeyPatch) -> None:
     out, clock = io.StringIO(), iter(range(0, 10_000, 4))
     monkeypatch.setattr("nas.cli.progress.time.monotonic", lambda: float(next(clock)))

@@ -68,6 +68,7 @@ READERS = [
     ("report", "profile/measurements.json", "targets rows"),
     ("report", "predictors/scores.json", "targets"),
     ("report", "confirm/front.json", "targets members dominated dropped"),
+    ("report", "confirm/rounds/1/round.json", "round judged refitted members compared contradicted entered"),
     ("report", "export/*/card.json", "key name files accuracy versions"),
 ]
 """Commands, a file that each reads, and the keys that it needs there."""

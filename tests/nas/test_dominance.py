@@ -41,6 +41,18 @@ def test_everything_on_the_front_stays_there() -> None:
     assert non_dominated(np.zeros((5000, 2))).all()
 
 
+@pytest.mark.parametrize("objectives", [2, 3])
+@pytest.mark.parametrize("scale", [1e-320, 1e-300, 1.0, 1e300])
+def test_ranges_at_the_ends_of_what_a_number_can_be(objectives: int, scale: float) -> None:
+    whole = np.random.default_rng(0).integers(-1000, 1000, (2000, objectives)).astype(np.float64)
+    assert (non_dominated(whole * scale) == non_dominated(whole)).all()
+    spoilt = whole * scale
+    spoilt[7] = np.inf
+    assert (non_dominated(spoilt)[:7] == non_dominated(whole)[:7]).all()
+    spoilt[7] = -1.7e308
+    assert non_dominated(spoilt).tolist() == [at == 7 for at in range(len(spoilt))]
+
+
 def test_values_that_cannot_be_compared_are_refused() -> None:
     with pytest.raises(NasError, match=r"points \[1\] are NaN"):
         non_dominated([[0.0, 1.0], [np.nan, 0.0]])

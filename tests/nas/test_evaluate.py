@@ -11,7 +11,7 @@ import pytest
 from numpy.typing import NDArray
 
 from nas.errors import NasError
-from nas.evaluate import CachedAccuracies, CompositeEvaluator, check_limits
+from nas.evaluate import CachedAccuracies, CompositeEvaluator, rescored
 from nas.objective import Limit
 from search_spaces import Architecture, Network, get_space, macs, peak_activation_bytes
 
@@ -176,19 +176,14 @@ def test_a_line_cut_short_costs_itself_only(tmp_path: Path) -> None:
         assert len(CachedAccuracies(accuracies, path, weights="w", settings="s")) == 3
 
 
-def test_limit_out_of_reach_is_explained_before_the_search() -> None:
-    evaluator = CompositeEvaluator(SPACE, predictors={"phone": MacsPredictor()})
-    fastest = macs(SPACE.lower(SPACE.smallest())) / 1e9
-    rng = np.random.default_rng(0)
-    with pytest.raises(NasError) as caught:
-        check_limits(SPACE, evaluator.cheap, [Limit("latency_s.phone", at_most=fastest / 2)], rng, samples=8)
-    assert f"the lowest is predicted at {fastest * 1e3:.3g} ms" in str(caught.value)
-    assert "of 10 networks of space 'mobilenetv3_32'" in str(caught.value)
-    with pytest.raises(NasError, match=r"the highest is counted at .* choose a larger space"):
-        check_limits(SPACE, evaluator.cheap, [Limit("macs", at_least=1e12)], rng, samples=8)
-
-
-def test_limits_within_reach_or_not_cheap_pass() -> None:
-    evaluator = CompositeEvaluator(SPACE, predictors={"phone": MacsPredictor()})
-    limits = [Limit("macs", at_most=1e9), Limit("accuracy", at_least=0.99), Limit("latency_s.phone", at_most=1.0)]
-    check_limits(SPACE, evaluator.cheap, limits, np.random.default_rng(0), samples=2)
+def test_latencies_are_predicted_anew_and_all_else_stays() -> None:
+    archs = SPACE.architectures(SPACE.sample_indices(np.random.default_rng(0), 3))
+    slow = {"phone": ConstantPredictor([1.0, 2.0, 3.0]), "board": ConstantPredictor([4.0, 5.0, 6.0])}
+    before = CompositeEvaluator(SPACE, predictors=slow, accuracies=CountedAccuracies()).evaluate(archs)
+    after = rescored(before, SPACE, {"phone": MacsPredictor()})
+    for old, new in zip(before, after, strict=True):
+        assert new.arch == old.arch
+        assert new.value("latency_s.phone") == old.value("macs") / 1e9
+        others = old.metrics.keys() - {"latency_s.phone"}
+        assert {name: new.metrics[name] for name in others} == {name: old.metrics[name] for name in others}
+    assert rescored([], SPACE, {"phone": MacsPredictor()}) == []

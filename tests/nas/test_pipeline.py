@@ -137,7 +137,7 @@ def again(finished: RunDirectory, run_dir: Path, *dropped: str) -> Path:
 
 def test_a_limit_that_no_prediction_meets_is_told_before_the_search(finished: RunDirectory, tmp_path: Path) -> None:
     run_dir = again(finished, tmp_path / "run", "search", "confirm", "export")
-    with pytest.raises(NasError, match="no network keeps the limit"):
+    with pytest.raises(NasError, match=r"limits cannot be kept: latency_s.slow-chip at most .* but the fastest"):
         run(config("limits=[{metric: latency_s.slow-chip, at_most: 1.0e-6}]"), run_dir)
     assert not (run_dir / "search" / "front.json").exists()
 
@@ -163,6 +163,7 @@ def test_a_predictor_that_fails_its_check_stops_the_run_or_is_replaced_by_measur
     directory = run(config(*strict, "predictor.on_failure=measure"), run_dir)
     rows = [json.loads(line) for line in (run_dir / "search" / "candidates.jsonl").read_text().splitlines()]
     assert {row["metrics"]["latency_s.slow-chip"]["source"] for row in rows} == {"measured"}
+    assert all(len(row["metrics"]["latency_s.slow-chip"]["interval"]) == 2 for row in rows)
     assert list((run_dir / "search" / "models").iterdir()) == []
     assert all(row["used"] is None for row in read(directory.result("fit"))["targets"].values())
 

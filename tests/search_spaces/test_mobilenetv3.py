@@ -188,6 +188,8 @@ def test_variant_without_squeeze_excite() -> None:
         ({"widths": [1.0, 1.001]}, r"\[1.0, 1.001\] round to the same channels"),
         ({"kernels": [3, 4]}, "odd"),
         ({"depths": [0, 1]}, "positive"),
+        ({"depths": [1000]}, r"depths is \[1000\]; a stage has 1 to 64 blocks"),
+        ({"depths": [1, 65]}, "1 to 64 blocks"),
         ({"expansions": [1, 2]}, "above"),
         ({"expansions": [2, 2.01]}, "each must differ"),
         ({"activation": "tanh"}, "'tanh'; allowed"),

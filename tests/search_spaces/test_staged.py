@@ -98,6 +98,10 @@ def test_names_tell_the_settings_apart() -> None:
         ({"stages": [{"kinds": ["conv"], "widths": [16, 8]}]}, "ascending"),
         ({"stages": [{"kinds": ["conv"], "widths": [8], "kernels": [1]}]}, "odd values from 3"),
         ({"stages": [{"kinds": ["conv"], "widths": [8], "stride": 0}]}, "stride"),
+        (
+            {"stages": [{"kinds": ["conv"], "widths": [8], "depths": [1000]}]},
+            r"stages.0: depths is \[1000\]; a stage has",
+        ),
         ({"stages": [{"kinds": ["conv"], "widths": [8], "expansions": [2]}]}, "leave expansions out"),
         ({"stages": [{"kinds": ["bottleneck"], "widths": [8]}]}, "expansions"),
         ({"stages": [{"kinds": ["bottleneck"], "widths": [8], "expansions": [0.5, 1]}]}, r"round to \[8, 8\]"),

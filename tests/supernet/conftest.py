@@ -1,9 +1,11 @@
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 
-from search_spaces import SearchSpace, get_space
+from search_spaces import Architecture, Network, SearchSpace, get_space
 from supernet import TrainData
 from supernet.data import ImageData, make_split, measure_preprocessing
 
@@ -14,6 +16,23 @@ def tiny_space() -> SearchSpace:
         "mobilenetv3_32",
         {"classes": 3, "resolutions": (8, 12), "widths": (0.25, 0.5), "kernels": (3, 5), "depths": (1, 2)},
     )
+
+
+@pytest.fixture(scope="session")
+def space_of() -> Callable[[Network], SearchSpace]:
+    """Makes a space of one network, for those that no space has."""
+
+    class OneNetwork(SearchSpace):
+        name = "one"
+        decisions = ()
+
+        def __init__(self, network: Network) -> None:
+            self._network = network
+
+        def lower(self, arch: Architecture) -> Network:
+            return self._network
+
+    return OneNetwork
 
 
 @pytest.fixture(scope="session")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 import torch
@@ -74,7 +76,7 @@ def test_channels_that_a_trained_network_uses_stay_among_its_own(tiny_space: Sea
         assert (part.diff() <= 0).all()
 
 
-def test_positions_that_have_a_meaning_stay() -> None:
+def test_positions_that_have_a_meaning_stay(space_of: Callable[[Network], SearchSpace]) -> None:
     builder = NetworkBuilder((3, 4, 4))
     with builder.block("body"):
         left = builder.conv("left", builder.input, 8)
@@ -88,15 +90,7 @@ def test_positions_that_have_a_meaning_stay() -> None:
         joined = builder.concat("joined", (spread, builder.flatten("flatten", hidden)))
         builder.linear("classifier", joined, 3)
     network = builder.build()
-
-    class OneNetwork(SearchSpace):
-        name = "one"
-        decisions = ()
-
-        def lower(self, arch: object) -> Network:
-            return network
-
-    space = OneNetwork()
+    space = space_of(network)
     groups = channel_groups(space, Supernet(space).shared)
     assert {group.outputs for group in groups} == {("body.hidden",), ("body.norm", "body.wide")}
 

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 import torch
@@ -69,7 +71,9 @@ def test_training_mode_normalises_by_the_batch(tiny_space: SearchSpace) -> None:
     torch.testing.assert_close(by_batch, by_statistics, atol=0.02, rtol=0.02)
 
 
-def test_every_operation_of_the_vocabulary_runs_and_extracts_to_the_same() -> None:
+def test_every_operation_of_the_vocabulary_runs_and_extracts_to_the_same(
+    space_of: Callable[[Network], SearchSpace],
+) -> None:
     builder = NetworkBuilder((3, 8, 8))
     with builder.block("body"):
         x = builder.conv("stem", builder.input, 8, 3, stride=2)
@@ -87,15 +91,7 @@ def test_every_operation_of_the_vocabulary_runs_and_extracts_to_the_same() -> No
         mixed = builder.activation("gelu", mixed, "gelu")
         builder.linear("classifier", builder.flatten("flatten", mixed), 5)
     network = builder.build()
-
-    class OneNetwork(SearchSpace):
-        name = "one"
-        decisions = ()
-
-        def lower(self, arch: object) -> Network:
-            return network
-
-    space = OneNetwork()
+    space = space_of(network)
     supernet = Supernet(space)
     images = torch.randn(4, 3, 8, 8)
     statistics: NormStatistics = estimate_statistics(supernet, network, [images])

@@ -16,9 +16,12 @@ import torch
 from safetensors.torch import load_file
 
 from nas.config import Config, make_config
+from nas.distributed.training import _told
 from nas.errors import NasError
 from nas.pipeline import prepare, run_stage
 from nas.progress import Silent
+from supernet import TrainProgress
+from supernet.status import write_status
 
 STEPS = 50
 SPACE = {"widths": [0.5], "depths": [1, 2], "kernels": [3, 5], "expansions": [2, 3], "resolutions": [16]}
@@ -129,3 +132,12 @@ def kill_a_worker(path: Path) -> None:
                 return
         except OSError:
             continue
+
+
+def test_the_end_is_told_of_and_what_an_earlier_run_left_is_not(tmp_path: Path) -> None:
+    at = [TrainProgress(step, 4, 0, 1.0, 0.1, 10.0, 0.0) for step in (3, 4)]
+    write_status(tmp_path, at[0])
+    told: list[TrainProgress] = []
+    with _told(tmp_path, told.append):
+        write_status(tmp_path, at[1])
+    assert told == [at[1]]

@@ -17,6 +17,7 @@ from nas.errors import NasError
 from nas.export import STANDARD_VARIANTS, write_onnx_int8
 from nas.stages.targets import make_targets
 from search_spaces import get_space
+from supernet import random_network
 
 
 @pytest.fixture(scope="module")
@@ -63,10 +64,10 @@ def test_every_operation_can_be_quantised(reference: ModuleType, run_onnx: Any, 
 
 
 @pytest.mark.parametrize("name", ["mobilenetv3_32", "efficientformer_32", "resnet_32"])
-def test_spaces_can_be_written(name: str, random_module: Any, run_onnx: Any, tmp_path: Path) -> None:
+def test_spaces_can_be_written(name: str, run_onnx: Any, tmp_path: Path) -> None:
     space = get_space(name)
     network = space.lower(space.smallest())
-    module = random_module(network, 0)
+    module = random_network(network, 0)
     images = np.random.default_rng(0).standard_normal((8, *network.input.shape), dtype=np.float32)
     write_onnx_int8(network, module.deployed_weights(), tmp_path / "model.onnx", images, symmetric=True)
     check_symmetric(tmp_path / "model.onnx")

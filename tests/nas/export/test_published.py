@@ -12,13 +12,14 @@ import torch
 from devices import get_device
 from nas.export import export_artifacts
 from search_spaces import get_published, published_names
+from supernet import random_network
 
 DEVICES = {"onnx": "onnxruntime_cpu", "tflite": "litert_cpu"}
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", published_names())
-def test_files_equal_the_module(name: str, random_module: Any, tmp_path: Path) -> None:
+def test_files_equal_the_module(name: str, tmp_path: Path) -> None:
     """Float32 to 1e-4 of the largest logit; INT8 correlated above 0.75.
 
     The weights are untrained. MCUNet's layers have as few as 8 channels, and are rounded most: both runtimes, which are
@@ -26,7 +27,7 @@ def test_files_equal_the_module(name: str, random_module: Any, tmp_path: Path) -
     """
     published = get_published(name)
     network = published.space.lower(published.architecture)
-    module = random_module(network, 0)
+    module = random_network(network, 0)
     weights: dict[str, Any] = module.deployed_weights()
     # Calibration takes memory and time by the pixel.
     count = min(32, 2_000_000 // network.input.shape[-1] ** 2)

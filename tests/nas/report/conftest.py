@@ -132,6 +132,22 @@ class WrittenRun:
             },
         )
 
+    def rounds(self) -> None:
+        """Two rounds of confirming, the first of which contradicted what was predicted."""
+        check = {"key": self.archs[0].key, "target": "slow-chip", "predicted_s": 1e-3, "low_s": 9e-4, "high_s": 1.1e-3}
+        first = {
+            "round": 1, "judged": 0, "refitted": {}, "members": [self.archs[0].key], "broken": {}, "quality": {},
+            "compared": [{**check, "measured_s": 1.5e-3, "within": False}], "entered": [self.archs[0].key],
+            "contradicted": ["slow-chip: 1 of 1 networks are <outside>"],
+        }  # fmt: skip
+        refit = {"best": "table", "networks": 9, "error_before": 0.333, "error_after": 0.021}
+        second = {
+            **first, "round": 2, "judged": 40, "refitted": {"slow-chip": refit}, "contradicted": [], "entered": [],
+            "compared": [{**check, "key": self.archs[1].key, "measured_s": 1.05e-3, "within": True}],
+        }  # fmt: skip
+        for number, row in enumerate((first, second), 1):
+            _write(self.path / "confirm" / "rounds" / str(number) / "round.json", row)
+
     def _candidate(self, i: int) -> dict[str, Any]:
         arch = self.archs[i]
         metrics = {"accuracy": _metric(0.9 - 0.01 * i, "1", "evaluated")}
@@ -163,6 +179,6 @@ def full_page(tmp_path_factory: pytest.TempPathFactory, root: Path) -> Path:
     written = WrittenRun(
         tmp_path_factory.mktemp("full") / "my-run", root / "experiments" / "configs" / "digits_fake.yaml"
     )
-    for stage in (written.train, written.profile, written.fit, written.search, written.confirm):
+    for stage in (written.train, written.profile, written.fit, written.search, written.confirm, written.rounds):
         stage()
     return write_report(written.path)

@@ -64,6 +64,21 @@ def test_failures_and_what_was_dropped_are_kept_with_their_reasons(written: Writ
     assert "the worker &lt;died&gt; with signal 11" in page
 
 
+def test_rounds_show_what_was_predicted_and_what_was_measured(written: WrittenRun) -> None:
+    written.profile()
+    written.confirm()
+    written.rounds()
+    first, second = load(written.path).rounds
+    assert [check.within for check in (*first.checks, *second.checks)] == [False, True]
+    assert first.checks[0].difference == pytest.approx(0.5)
+    page = write_report(written.path).read_text()
+    shown = page[page.index('<section id="rounds">') : page.index('<section id="problems">')]
+    assert "<td>1.00</td><td>0.900 to 1.10</td><td>1.50</td><td>50.0</td>" in shown
+    assert "1 of 1 networks are &lt;outside&gt;" in shown
+    assert "before 33.3 %, now 2.1 %" in shown
+    assert "40 more candidates were judged; 1 networks were measured, of which 0 are new" in shown
+
+
 def test_doubts_about_a_measurement_and_how_passes_agreed_are_shown(written: WrittenRun) -> None:
     written.profile()
     path = written.path / "profile" / "measurements.json"

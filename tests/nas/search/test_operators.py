@@ -6,7 +6,7 @@ import numpy as np
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from nas.search.operators import crossover, mutate
+from nas.search.operators import crossover, mutate, single_moves
 from search_spaces import SearchSpace, get_space
 
 reuse_fixtures = settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=25)
@@ -50,3 +50,20 @@ def test_choices_that_start_to_matter_are_drawn_afresh(space: SearchSpace) -> No
     mutants = mutate(space, shallow, 0.5, rng)
     woken = mutants[space.active(mutants)[:, 1]]
     assert np.abs(np.bincount(woken[:, 1], minlength=3) / len(woken) - 1 / 3).max() < 0.05
+
+
+@reuse_fixtures
+@given(seed=st.integers(0, 2**32))
+def test_single_moves_are_all_that_one_changed_choice_makes(space: SearchSpace, seed: int) -> None:
+    rows = space.sample_indices(np.random.default_rng(seed), 5)
+    moved, origins = single_moves(space, rows, np.array([3, 1]))
+    assert set(origins.tolist()) == {1, 3}
+    for member in (1, 3):
+        expected = []
+        for column, matters in enumerate(space.active(rows)[member]):
+            for option in range(space.option_counts[column] if matters else 0):
+                other = rows[member].copy()
+                other[column] = option
+                if option != rows[member, column]:
+                    expected.append(tuple(space.canonical_indices(other[None])[0]))
+        assert sorted(map(tuple, moved[origins == member])) == sorted(expected)

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
 
-from nas.search.spread import advantage, spread_out
+from nas.search.spread import Costs, advantage, spread_out
 
 
 def test_advantage_is_the_shift_that_the_nearest_member_needs() -> None:
@@ -29,3 +32,12 @@ def test_spread_keeps_the_ends_and_fills_the_gaps_of_any_number_of_objectives() 
 def test_spread_of_few_or_equal_points() -> None:
     assert spread_out(np.zeros((3, 2)), 5).tolist() == [0, 1, 2]
     assert len(set(spread_out(np.zeros((9, 2)), 4).tolist())) == 4
+
+
+@given(
+    arrays(np.float64, st.tuples(st.integers(1, 12), st.just(2)), elements=st.integers(0, 9)),
+    arrays(np.float64, st.tuples(st.integers(1, 12), st.just(2)), elements=st.integers(0, 9)),
+)
+def test_in_a_plane_advantage_is_what_its_definition_says(points: Costs, members: Costs) -> None:
+    by_hand = (members - points[:, None]).max(axis=2).min(axis=1)
+    assert np.array_equal(advantage(points, members), by_hand)

@@ -18,6 +18,7 @@ from nas.config import Config, make_config
 from nas.errors import NasError
 from nas.evaluate import CompositeEvaluator
 from nas.files import read_json
+from nas.objective import Limit
 from nas.pareto import ParetoFront
 from nas.stages import search
 from nas.stages.context import Context
@@ -68,6 +69,7 @@ def surroundings(config: Config, folder: Path) -> tuple[Context, list[str]]:
     stub = SimpleNamespace(
         config=config,
         space=config.make_space(),
+        targets=(),
         rng=rng,
         path=folder.joinpath,
         ledger=ledger,
@@ -208,3 +210,39 @@ def test_the_best_are_chosen_and_one_in_four_is_any_other(finished: Path) -> Non
     leaders = {member.arch for member in ahead if member.source(ACCURACY) == "predicted"}
     assert set(chosen[:6]) <= leaders or leaders <= set(chosen[:6])
     assert len(most_promising(predicted[:3], found, problem, 8, np.random.default_rng(0))) == 3
+
+
+def rare(**section: Any) -> Config:
+    """A limit that hardly any random network keeps."""
+    space = config().make_space()
+    most = 1.5 * macs(space.lower(space.smallest()))
+    given = config(evaluations=40, **section)
+    return given.model_copy(update={"limits": (Limit("macs", at_most=most),)})
+
+
+def test_a_search_among_rare_networks_begins_with_some(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    told = run(monkeypatch, rare(), tmp_path / "whole")
+    assert "few networks keep the limits; it begins with 10 that do" in told[0]
+    found = rows(tmp_path / "whole")
+    assert all(rare().problem.feasible([candidate]) for candidate in found[:10])
+
+    monkeypatch.setattr(search, "starting_points", lambda *_, **__: [])
+    run(monkeypatch, rare(), tmp_path / "without")
+    kept = [len(rare().problem.feasible(rows(tmp_path / name))) for name in ("whole", "without")]
+    assert kept[0] > kept[1]
+
+
+def test_a_kill_among_the_first_changes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run(monkeypatch, rare(batch=4), tmp_path / "whole")
+    accuracy, calls = made_up_accuracy(config().make_space()), iter(range(6))
+
+    def killed(arch: Architecture) -> float:
+        if next(calls, None) is None:
+            raise KeyboardInterrupt
+        return accuracy(arch)
+
+    with pytest.raises(KeyboardInterrupt):
+        run(monkeypatch, rare(batch=4), tmp_path / "killed", killed)
+    run(monkeypatch, rare(batch=4), tmp_path / "killed")
+    files = [(tmp_path / name / "search" / "candidates.jsonl").read_bytes() for name in ("whole", "killed")]
+    assert files[0] == files[1]

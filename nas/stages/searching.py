@@ -1,0 +1,78 @@
+"""How candidates are proposed, judged and kept, batch by batch: in the search, and where confirming searches on."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from nas.candidate import ACCURACY, Candidate
+from nas.evaluate import CompositeEvaluator
+from nas.objective import Problem
+from nas.stages.context import Context
+from nas.stages.history import History, make_searcher
+from nas.stages.latencies import MeasuredLatencies
+from nas.stages.screening import make_screening
+from search_spaces import Architecture
+
+
+def search_on(
+    context: Context,
+    evaluator: CompositeEvaluator,
+    latencies: MeasuredLatencies | None,
+    folder: Sequence[str],
+    *,
+    evaluations: int,
+    problem: Problem | None = None,
+    known: Sequence[Candidate] = (),
+    first: Sequence[Architecture] = (),
+) -> list[Candidate]:
+    """Judge a number of candidates that nobody has judged, or go on where an earlier process stopped.
+
+    Args:
+        context: the run.
+        evaluator: judges them.
+        latencies: measures what the evaluator does not predict; None where it predicts everything.
+        folder: parts of the path in the run directory, the stage first, where the history is kept; randomness has
+            their name.
+        evaluations: how many to judge; fewer where the space has no more.
+        problem: what to search for; what the config asks for if left out.
+        known: candidates to go on from.
+        first: what to judge before anything is asked for.
+
+    Returns:
+        What was judged here, in order; predicted accuracies are kept beside in the history, nothing goes on from them.
+
+    Raises:
+        NasError: a history that does not belong to this search, or what the evaluator or the measuring raises.
+    """
+    section, progress = context.config.search, context.progress
+    searcher = make_searcher(context.config, context.rng(*folder), problem)
+    if known:
+        searcher.tell(known)
+    history = History(context.path(*folder), folder[0])
+    judged = found_by(history.resume(searcher))
+    label = "search" if folder[0] == "search" else f"{folder[0]}: search"
+    progress.start(label, evaluations, "candidate", done=len(judged))
+    screening = make_screening(context, evaluator.cheap if latencies is None else None, folder, problem)
+    told = {candidate.arch.key for candidate in (*known, *judged)}
+    ahead = [arch for arch in first if arch.key not in told]
+    while len(judged) < evaluations:
+        count = min(section.batch, evaluations - len(judged))
+        rng = context.rng(*folder, "others", len(judged))
+        archs, ahead = ahead[:count], ahead[count:]
+        chosen = screening.propose([*known, *judged], count, rng) if screening and not archs else None
+        archs = archs or (chosen.archs if chosen else searcher.ask(count))
+        if not archs:
+            progress.note(f"search: every one of the space's {len(known) + len(judged)} networks is judged")
+            break
+        candidates = evaluator.evaluate(archs, progress.advance)
+        if latencies is not None:
+            candidates = latencies.add(candidates)
+        searcher.tell(candidates)
+        history.append([*(chosen.predicted if chosen else ()), *candidates], searcher.state())
+        judged += candidates
+    return judged
+
+
+def found_by(candidates: Sequence[Candidate]) -> list[Candidate]:
+    """Those whose accuracy is not merely predicted."""
+    return [candidate for candidate in candidates if candidate.source(ACCURACY) != "predicted"]
