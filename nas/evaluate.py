@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 import math
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,11 +25,17 @@ from search_spaces import (
     peak_activation_bytes,
 )
 
+Accuracies: TypeAlias = Callable[[Sequence[Architecture]], Iterable[tuple[Architecture, float]]]
+"""Finds the accuracies of architectures, each given once; every one is told as soon as it is found, in any order."""
+
+Advance: TypeAlias = Callable[[int], None]
+"""Told of how many more architectures all is known."""
+
 
 class Evaluator(Protocol):
     """Finds out what a search has to know about architectures."""
 
-    def evaluate(self, archs: Sequence[Architecture]) -> list[Candidate]:
+    def evaluate(self, archs: Sequence[Architecture], advance: Advance = ...) -> list[Candidate]:
         """One candidate for every architecture, in order."""
         ...
 
@@ -51,7 +57,7 @@ class CompositeEvaluator:
     Args:
         space: lowers the architectures.
         predictors: fitted latency predictor of every target, by the target's name.
-        accuracy: share of validation images that an architecture classifies right; None leaves the metric out.
+        accuracies: shares of validation images that architectures classify right; None leaves the metric out.
         limits: hard limits.
         weight_bits: bits of a deployed weight, for ``flash_bytes``.
         activation_bits: bits of a deployed activation, for ``peak_activation_bytes``.
@@ -62,19 +68,19 @@ class CompositeEvaluator:
         space: SearchSpace,
         *,
         predictors: Mapping[str, NetworkPredictor],
-        accuracy: Callable[[Architecture], float] | None = None,
+        accuracies: Accuracies | None = None,
         limits: Sequence[Limit] = (),
         weight_bits: int = 32,
         activation_bits: int = 32,
     ) -> None:
         self._space = space
         self._predictors = dict(predictors)
-        self._accuracy = accuracy
+        self._accuracies = accuracies
         self._limits = tuple(limits)
         self._weight_bits = weight_bits
         self._activation_bits = activation_bits
 
-    def evaluate(self, archs: Sequence[Architecture]) -> list[Candidate]:
+    def evaluate(self, archs: Sequence[Architecture], advance: Advance = lambda _: None) -> list[Candidate]:
         """Every metric of the architectures that keep the cheap limits, the cheap metrics of the others.
 
         Raises:
@@ -82,12 +88,16 @@ class CompositeEvaluator:
             SpaceError: an architecture that does not belong to the space.
         """
         candidates = self.cheap(archs)
-        accuracy = self._accuracy
-        if accuracy is None:
+        if self._accuracies is None:
+            advance(len(candidates))
             return candidates
-        return [
-            candidate if self._broken(candidate) else _add_accuracy(candidate, accuracy) for candidate in candidates
-        ]
+        kept = {candidate.arch.key: candidate.arch for candidate in candidates if not self._broken(candidate)}
+        advance(len(candidates) - len(kept))
+        found: dict[str, dict[str, Metric]] = {}
+        for arch, value in self._accuracies(list(kept.values())):
+            found[arch.key] = {ACCURACY: _accuracy(arch, value)}
+            advance(1)
+        return [Candidate(c.arch, {**c.metrics, **found.get(c.arch.key, {})}) for c in candidates]
 
     def cheap(self, archs: Sequence[Architecture]) -> list[Candidate]:
         """Counted and predicted metrics only.
@@ -161,41 +171,40 @@ def _predict(predictor: NetworkPredictor, target: str, networks: Sequence[Networ
     return list(map(float, latencies_s))
 
 
-def _add_accuracy(candidate: Candidate, accuracy: Callable[[Architecture], float]) -> Candidate:
-    value = float(accuracy(candidate.arch))
+def _accuracy(arch: Architecture, value: float) -> Metric:
     if not 0 <= value <= 1:
-        raise NasError(f"the accuracy of {candidate.arch.key} is {value}; it should be a share from 0 to 1")
-    metric = Metric(value, metric_unit(ACCURACY), "evaluated")
-    return Candidate(candidate.arch, {**candidate.metrics, ACCURACY: metric})
+        raise NasError(f"the accuracy of {arch.key} is {value}; it should be a share from 0 to 1")
+    return Metric(value, metric_unit(ACCURACY), "evaluated")
 
 
-class CachedAccuracy:
-    """An accuracy that is evaluated once for an architecture, the weights, and the settings of the evaluation.
+class CachedAccuracies:
+    """Accuracies that are evaluated once for an architecture, the weights, and the settings of the evaluation.
 
     Every new value is on disk before it is used, so a killed search evaluates nothing twice. The file has one JSON
     object a line and is shared by all weights and settings; lines cut short by a kill are passed over.
 
     Args:
-        accuracy: evaluates one architecture.
+        accuracies: evaluates architectures.
         path: file that the values are kept in; made where it is missing.
         weights: digest of the weights.
         settings: digest of all else that the value depends on, such as the images and the statistics' settings.
     """
 
-    def __init__(self, accuracy: Callable[[Architecture], float], path: Path, *, weights: str, settings: str) -> None:
-        self._accuracy = accuracy
+    def __init__(self, accuracies: Accuracies, path: Path, *, weights: str, settings: str) -> None:
+        self._accuracies = accuracies
         self._path = path
         self._scope = {"weights": weights, "settings": settings}
         self._known = dict(self._read())
 
-    def __call__(self, arch: Architecture) -> float:
-        """The architecture's accuracy, from the file if it is there."""
-        if arch.key not in self._known:
-            value = float(self._accuracy(arch))
+    def __call__(self, archs: Sequence[Architecture]) -> Iterator[tuple[Architecture, float]]:
+        """The architectures' accuracies, those first that are in the file."""
+        unknown = [arch for arch in archs if arch.key not in self._known]
+        yield from [(arch, self._known[arch.key]) for arch in archs if arch.key in self._known]
+        for arch, value in self._accuracies(unknown) if unknown else ():
             if math.isfinite(value):
                 self._append({"arch": arch.key, **self._scope, "accuracy": value})
             self._known[arch.key] = value
-        return self._known[arch.key]
+            yield arch, value
 
     def __len__(self) -> int:
         return len(self._known)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Protocol
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
 from search_spaces import Architecture, Network
 from supernet.allocator import release_memory
-from supernet.data import ImageData, Preprocessing, eval_batches, resize
+from supernet.data import Preprocessing, eval_batches, resize
 from supernet.errors import SupernetError
 from supernet.interpreter import Supernet
 from supernet.operations import NormStatistics
@@ -19,12 +21,26 @@ _CALIBRATION_BATCH = 256
 _EVALUATION_BATCH = 250
 
 
+class LabelledImages(Protocol):
+    """Images with their labels, such as ``ImageData``."""
+
+    @property
+    def images(self) -> NDArray[np.uint8]:
+        """Shape ``(N, H, W, 3)``."""
+        ...
+
+    @property
+    def labels(self) -> NDArray[np.int64]:
+        """Class indices, shape ``(N,)``."""
+        ...
+
+
 class SubnetEvaluator:
     """Judges sub-networks of one supernet on a fixed set of images.
 
     Args:
         supernet: the weights.
-        data: all images.
+        data: images.
         preprocessing: how they become inputs.
         calibration: indices of the training images that batch-norm statistics are estimated on.
         judged: indices of the held-out images that accuracy is counted on.
@@ -36,7 +52,7 @@ class SubnetEvaluator:
     def __init__(
         self,
         supernet: Supernet,
-        data: ImageData,
+        data: LabelledImages,
         preprocessing: Preprocessing,
         calibration: NDArray[np.int64],
         judged: NDArray[np.int64],

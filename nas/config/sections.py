@@ -33,7 +33,7 @@ from supernet import TrainSettings
 from supernet.data import DataSettings, Source
 
 MOST_WORKERS = 1024
-"""More training processes than share one batch: such a number was not meant."""
+"""More processes than share one batch, or one search: such a number was not meant."""
 
 
 def _file_name(value: str) -> str:
@@ -188,6 +188,8 @@ class SearchSection(Section):
         screened: with predicted accuracy, candidates that are predicted for each that is evaluated.
         min_kendall: rank correlation on held-out networks below which predicted accuracies are not used.
         validation_images: how many validation images judge the accuracy of a candidate; all if left out.
+        threads: threads that evaluate one candidate; the run's if left out. Accuracies depend on them, by an image or
+            so: sums are added up in another order.
     """
 
     strategy: str = "nsga2"
@@ -198,6 +200,7 @@ class SearchSection(Section):
     screened: int = Field(20, ge=2, le=10_000)
     min_kendall: float = Field(0.5, ge=-1, le=1)
     validation_images: int | None = Field(None, ge=1)
+    threads: int | None = Field(None, ge=1, le=MOST_THREADS)
 
     @model_validator(mode="after")
     def _exists(self) -> SearchSection:
@@ -238,6 +241,9 @@ class Config(Section):
         threads: threads of training and evaluation; as many as there are cores to use if left out.
         workers: processes that train together through Ray Train, on this machine or a cluster; each has its share of
             ``threads``, or a GPU. 1 trains in this process, without Ray.
+        evaluators: processes that evaluate candidates of the search, each with ``search.threads`` or a GPU; on this
+            machine or a Ray cluster. What they find does not depend on how many they are. 1 evaluates in this process,
+            without Ray.
         devices: devices of the user's own that targets name; or the path of a file that defines them. Where neither is
             given, ``devices.yaml`` in the working directory or in ``~/.config/hwnas`` defines them.
         boards: microcontrollers that every network must fit on: names of `nas devices list`, or budgets of one's own.
@@ -251,6 +257,7 @@ class Config(Section):
     seed: int = Field(0, ge=0, lt=2**63)
     threads: int = Field(default_factory=_usable_cores, ge=1, le=MOST_THREADS)
     workers: int = Field(1, ge=1, le=MOST_WORKERS)
+    evaluators: int = Field(1, ge=1, le=MOST_WORKERS)
     space: SpaceSection
     data: DataSettings
     split: SplitSection = SplitSection()
@@ -379,6 +386,11 @@ class Config(Section):
     def deployed_bits(self) -> int:
         """Bits of weights and activations that flash and memory are counted with: those of the widest target."""
         return max(32 if target.precision == "float32" else 8 for target in self.targets)
+
+    @property
+    def evaluation_threads(self) -> int:
+        """Threads that evaluate one candidate."""
+        return self.search.threads or self.threads
 
     @property
     def train_settings(self) -> TrainSettings:

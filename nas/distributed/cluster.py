@@ -41,3 +41,35 @@ def connected() -> Iterator[None]:
         yield
     finally:
         ray.shutdown()
+
+
+def set_aside(processes: str, count: int, *, threads: int, gpu: bool, remedy: str) -> dict[str, float]:
+    """What Ray sets aside for each of several processes, by kind of resource.
+
+    Args:
+        processes: what they are, for the message.
+        count: how many.
+        threads: of each.
+        gpu: whether each has a GPU of its own.
+        remedy: what to do where the cluster is too small.
+
+    Raises:
+        NasError: the cluster does not have it.
+    """
+    import ray  # noqa: PLC0415
+
+    there = ray.cluster_resources()  # type: ignore[no-untyped-call]
+    needs = {"CPU": float(threads)} | ({"GPU": 1.0} if gpu else {})
+    for kind, amount in needs.items():
+        if there.get(kind, 0) < amount * count:
+            raise NasError(
+                f"{count} {processes} need {amount:g} {kind} each, and the Ray cluster has {there.get(kind, 0):g} in "
+                f"all; {remedy}, or add machines with `ray start --address`"
+            )
+    return needs
+
+
+def last_line(error: Exception) -> str:
+    """What Ray's long messages come to."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return lines[-1] if lines else type(error).__name__

@@ -10,7 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
-from nas.distributed.cluster import connected
+from nas.distributed.cluster import connected, last_line, set_aside
 from nas.errors import NasError
 from nas.files import read_json, write_json
 from nas.progress import Silent
@@ -63,11 +63,11 @@ def train_on_workers(
                 raise NasError(str(read_json(directory / _REASON)["error"]))
             if losses == restarts:
                 raise NasError(
-                    f"training lost a worker {losses + 1} times, the last time with: {_last_line(error)}. The last "
+                    f"training lost a worker {losses + 1} times, the last time with: {last_line(error)}. The last "
                     f"checkpoint is kept in {directory}; see what ails the machines (memory, `ray status`), then run "
                     f"`nas train {run.path}` again"
                 )
-            note(f"a training worker was lost ({_last_line(error)}); going on from the last checkpoint")
+            note(f"a training worker was lost ({last_line(error)}); going on from the last checkpoint")
 
 
 def _attempt(run: RunDirectory, workers: int, needs: dict[str, float]) -> Exception | None:
@@ -120,16 +120,10 @@ def _resources(run: RunDirectory, workers: int) -> dict[str, float]:
     """
     import ray  # noqa: PLC0415
 
-    there = ray.cluster_resources()  # type: ignore[no-untyped-call]
-    wants_gpu = run.config.train.device == "cuda" or (run.config.train.device == "auto" and there.get("GPU", 0) > 0)
-    needs = {"CPU": float(_threads(run, workers))} | ({"GPU": 1.0} if wants_gpu else {})
-    for kind, amount in needs.items():
-        if there.get(kind, 0) < amount * workers:
-            raise NasError(
-                f"{workers} training workers need {amount:g} {kind} each, and the Ray cluster has "
-                f"{there.get(kind, 0):g} in all; lower workers or threads, or add machines with `ray start --address`"
-            )
-    return needs
+    device = run.config.train.device
+    gpu = device == "cuda" or (device == "auto" and ray.cluster_resources().get("GPU", 0) > 0)  # type: ignore[no-untyped-call]
+    threads = _threads(run, workers)
+    return set_aside("training workers", workers, threads=threads, gpu=gpu, remedy="lower workers or threads")
 
 
 @contextmanager
@@ -162,8 +156,3 @@ def _standing(directory: Path) -> TrainProgress | None:
     except SupernetError:  # for people to see by `nas train --status`; training writes the file again
         return None
     return None if status is None else status.progress
-
-
-def _last_line(error: Exception) -> str:
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return lines[-1] if lines else type(error).__name__

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from nas.config import Config
 from nas.errors import NasError
@@ -112,18 +113,22 @@ class Context:
             except DataError as error:
                 raise NasError(str(error)) from error
 
-    @cached_property
-    def evaluator(self) -> SubnetEvaluator:
-        """The trained supernet with the images that calibrate and judge its sub-networks.
+    @property
+    def evaluation_images(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Indices of the images that calibrate sub-networks, and of those that judge them.
 
         Both are shuffled: in a folder images lie class by class, and every batch, and any part of the validation
         images, must hold a mixture.
         """
         judged = self.rng("judged").permutation(self.split.validation)[: self.config.search.validation_images]
-        calibration = self.rng("calibration").permutation(self.split.calibration)
+        return self.rng("calibration").permutation(self.split.calibration), judged
+
+    @cached_property
+    def evaluator(self) -> SubnetEvaluator:
+        """The trained supernet with the images that calibrate and judge its sub-networks."""
         device = self.config.train_settings.resolve_device()
         supernet = load_supernet(self.space, self.path("train")).to(device)
-        return SubnetEvaluator(supernet, self.images, self.preprocessing, calibration, judged)
+        return SubnetEvaluator(supernet, self.images, self.preprocessing, *self.evaluation_images)
 
     @cached_property
     def targets(self) -> tuple[Target, ...]:

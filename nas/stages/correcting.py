@@ -11,6 +11,7 @@ from statistics import fmean
 from typing import Any
 
 from latency_predictors import load_predictor
+from nas.distributed.evaluation import evaluating
 from nas.evaluate import rescored
 from nas.files import read_json, reading, write_json
 from nas.pareto import ParetoFront
@@ -69,8 +70,9 @@ class Corrector:
         lost = unfit(context.config.problem, rows)
         judged = [candidate for candidate in self._judged if candidate.arch.key not in lost]
         known = expected(rescored(judged, context.space, predictors), rows, problem)
-        with context.ledger() as ledger:
-            evaluator, latencies = make_evaluator(context, predictors), make_latencies(context, predictors, ledger)
+        with context.ledger() as ledger, evaluating(context) as accuracies:
+            evaluator = make_evaluator(context, predictors, accuracies)
+            latencies = make_latencies(context, predictors, ledger)
             evaluations, rng = context.config.confirm.evaluations, context.rng(*folder, "limits")
             first = starting_points(context.space, problem, evaluator.cheap, rng, count=-(-evaluations // 4))
             found = search_on(

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from nas.candidate import Candidate
 from nas.config import Config
 from nas.errors import NasError
-from nas.evaluate import CachedAccuracy, CompositeEvaluator, NetworkPredictor
+from nas.evaluate import Accuracies, CachedAccuracies, CompositeEvaluator, NetworkPredictor
 from nas.files import read_json, reading
 from nas.stages.context import Context
 from search_spaces import Architecture
@@ -23,12 +23,15 @@ def counted_judge(config: Config) -> Judge:
     return _composite(config, {}, None).cheap
 
 
-def make_evaluator(context: Context, predictors: Mapping[str, NetworkPredictor]) -> CompositeEvaluator:
+def make_evaluator(
+    context: Context, predictors: Mapping[str, NetworkPredictor], accuracies: Accuracies
+) -> CompositeEvaluator:
     """The evaluator of a run.
 
     Args:
         context: the run.
         predictors: by target; what it finds lacks the latencies on targets that have none.
+        accuracies: evaluates architectures in the trained supernet.
 
     Raises:
         NasError: weights other than those that the run was trained to.
@@ -41,23 +44,23 @@ def make_evaluator(context: Context, predictors: Mapping[str, NetworkPredictor])
             f"{trained} tells of other weights than those that lie beside it; delete it and run `nas train` again, "
             "which goes on from the last checkpoint"
         )
-    accuracy = CachedAccuracy(
-        context.evaluator.accuracy,
+    cached = CachedAccuracies(
+        accuracies,
         context.path("search", "accuracies.jsonl"),
         weights=weights,
         settings=_evaluation_digest(context),
     )
-    return _composite(config, predictors, accuracy)
+    return _composite(config, predictors, cached)
 
 
 def _composite(
-    config: Config, predictors: Mapping[str, NetworkPredictor], accuracy: Callable[[Architecture], float] | None
+    config: Config, predictors: Mapping[str, NetworkPredictor], accuracies: Accuracies | None
 ) -> CompositeEvaluator:
     bits = config.deployed_bits
     return CompositeEvaluator(
         config.make_space(),
         predictors=predictors,
-        accuracy=accuracy,
+        accuracies=accuracies,
         limits=config.limits,
         weight_bits=bits,
         activation_bits=bits,
@@ -66,6 +69,7 @@ def _composite(
 
 def _evaluation_digest(context: Context) -> str:
     """Names all that an accuracy depends on beside the weights."""
-    parts = [context.config.seed, context.config.threads, context.config.search.validation_images]
+    config = context.config
+    parts = [config.seed, config.evaluation_threads, config.search.validation_images]
     split = context.path("split.json").read_bytes()
     return hashlib.sha256(json.dumps(parts).encode() + split).hexdigest()[:20]

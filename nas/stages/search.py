@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from nas.distributed.evaluation import evaluating
 from nas.errors import NasError
 from nas.files import write_json
 from nas.objective import explain_infeasible
@@ -24,9 +25,10 @@ def run(context: Context) -> None:
         NasError: no candidate keeps every limit.
     """
     config = context.config
-    with context.ledger() as ledger:
+    with context.ledger() as ledger, evaluating(context) as accuracies:
         predictors = fitted_predictors(context)
-        evaluator, latencies = make_evaluator(context, predictors), make_latencies(context, predictors, ledger)
+        evaluator = make_evaluator(context, predictors, accuracies)
+        latencies = make_latencies(context, predictors, ledger)
         rng, evaluations = context.rng("limits"), config.search.evaluations
         first = starting_points(context.space, config.problem, evaluator.cheap, rng, count=-(-evaluations // 4))
         if first:

@@ -64,10 +64,7 @@ def search_on(
         if not archs:
             progress.note(f"search: every one of the space's {len(known) + len(judged)} networks is judged")
             break
-        candidates = []
-        for arch in archs:
-            candidates += evaluator.evaluate([arch])
-            progress.advance()
+        candidates = evaluator.evaluate(archs, progress.advance)
         if latencies is not None:
             candidates = latencies.add(candidates)
         searcher.tell(candidates)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +11,7 @@ import pytest
 from numpy.typing import NDArray
 
 from nas.errors import NasError
-from nas.evaluate import CachedAccuracy, CompositeEvaluator, rescored
+from nas.evaluate import CachedAccuracies, CompositeEvaluator, rescored
 from nas.objective import Limit
 from search_spaces import Architecture, Network, get_space, macs, peak_activation_bytes
 
@@ -33,14 +33,15 @@ class ConstantPredictor:
         return np.array(self._values)
 
 
-class CountedAccuracy:
+class CountedAccuracies:
     def __init__(self, value: float = 0.5) -> None:
         self.value = value
         self.calls: list[Architecture] = []
 
-    def __call__(self, arch: Architecture) -> float:
-        self.calls.append(arch)
-        return self.value
+    def __call__(self, archs: Sequence[Architecture]) -> Iterator[tuple[Architecture, float]]:
+        for arch in reversed(archs):  # any order will do
+            self.calls.append(arch)
+            yield arch, self.value
 
 
 def sample(count: int) -> list[Architecture]:
@@ -49,7 +50,7 @@ def sample(count: int) -> list[Architecture]:
 
 def test_metrics_say_where_they_come_from() -> None:
     evaluator = CompositeEvaluator(
-        SPACE, predictors={"phone": MacsPredictor()}, accuracy=CountedAccuracy(), weight_bits=8, activation_bits=8
+        SPACE, predictors={"phone": MacsPredictor()}, accuracies=CountedAccuracies(), weight_bits=8, activation_bits=8
     )
     (candidate,) = evaluator.evaluate([SPACE.largest()])
     network = SPACE.lower(SPACE.largest())
@@ -80,14 +81,17 @@ def test_architectures_come_back_in_canonical_form() -> None:
 def test_accuracy_is_not_evaluated_where_a_cheap_limit_is_broken() -> None:
     archs = sample(12)
     limit = Limit("latency_s.phone", at_most=float(np.median([macs(SPACE.lower(arch)) for arch in archs])) / 1e9)
-    accuracy = CountedAccuracy()
+    accuracies = CountedAccuracies()
     evaluator = CompositeEvaluator(
-        SPACE, predictors={"phone": MacsPredictor()}, accuracy=accuracy, limits=[limit, Limit("accuracy", at_least=0.9)]
+        SPACE,
+        predictors={"phone": MacsPredictor()},
+        accuracies=accuracies,
+        limits=[limit, Limit("accuracy", at_least=0.9)],
     )
     candidates = evaluator.evaluate(archs)
     kept = [candidate for candidate in candidates if limit.violation(candidate) == 0]
     assert 0 < len(kept) < len(candidates)
-    assert accuracy.calls == [candidate.arch for candidate in kept]
+    assert accuracies.calls == [candidate.arch for candidate in reversed(kept)]
     assert all(("accuracy" in candidate.metrics) == (candidate in kept) for candidate in candidates)
 
 
@@ -107,49 +111,75 @@ def test_predictions_of_the_wrong_shape_are_refused() -> None:
 @pytest.mark.parametrize("value", [math.nan, 1.5, -0.1])
 def test_accuracies_that_are_no_share_are_refused(value: float) -> None:
     with pytest.raises(NasError, match="share from 0 to 1"):
-        CompositeEvaluator(SPACE, predictors={}, accuracy=CountedAccuracy(value)).evaluate([SPACE.smallest()])
+        CompositeEvaluator(SPACE, predictors={}, accuracies=CountedAccuracies(value)).evaluate([SPACE.smallest()])
+
+
+def accuracies_of(found: CachedAccuracies, archs: Sequence[Architecture]) -> list[float]:
+    values = dict(found(archs))
+    return [values[arch] for arch in archs]
+
+
+def test_an_architecture_given_twice_is_evaluated_once_and_told_twice() -> None:
+    arch, accuracies, told = SPACE.smallest(), CountedAccuracies(), list[int]()
+    candidates = CompositeEvaluator(SPACE, predictors={}, accuracies=accuracies).evaluate([arch, arch], told.append)
+    assert [candidate.value("accuracy") for candidate in candidates] == [0.5, 0.5]
+    assert len(accuracies.calls) == 1 and sum(told) == 2
 
 
 def test_cache_evaluates_once_over_processes(tmp_path: Path) -> None:
     path = tmp_path / "cache" / "accuracy.jsonl"
     archs = sample(3)
-    first, second = CountedAccuracy(0.25), CountedAccuracy(0.75)
-    cached = CachedAccuracy(first, path, weights="w", settings="s")
-    assert [cached(arch) for arch in [*archs, *archs]] == [0.25] * 6
-    assert first.calls == archs
-    again = CachedAccuracy(second, path, weights="w", settings="s")
-    assert [again(arch) for arch in archs] == [0.25] * 3
+    first, second = CountedAccuracies(0.25), CountedAccuracies(0.75)
+    cached = CachedAccuracies(first, path, weights="w", settings="s")
+    assert accuracies_of(cached, archs[:2]) == [0.25] * 2
+    assert accuracies_of(cached, archs) == [0.25] * 3
+    assert first.calls == [archs[1], archs[0], archs[2]]
+    again = CachedAccuracies(second, path, weights="w", settings="s")
+    assert accuracies_of(again, archs) == [0.25] * 3
     assert not second.calls
     assert len(again) == 3
+
+
+def test_what_was_found_before_an_interruption_is_kept(tmp_path: Path) -> None:
+    path, archs = tmp_path / "accuracy.jsonl", sample(3)
+
+    def interrupted(given: Sequence[Architecture]) -> Iterator[tuple[Architecture, float]]:
+        yield given[2], 0.125
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        accuracies_of(CachedAccuracies(interrupted, path, weights="w", settings="s"), archs)
+    accuracies = CountedAccuracies()
+    resumed = CachedAccuracies(accuracies, path, weights="w", settings="s")
+    assert accuracies_of(resumed, archs) == [0.5, 0.5, 0.125]
+    assert len(accuracies.calls) == 2
 
 
 def test_cache_knows_weights_and_settings_apart(tmp_path: Path) -> None:
     path, arch = tmp_path / "accuracy.jsonl", SPACE.smallest()
     for weights, settings, value in (("w", "s", 0.1), ("v", "s", 0.2), ("w", "t", 0.3)):
-        assert CachedAccuracy(CountedAccuracy(value), path, weights=weights, settings=settings)(arch) == value
-    assert CachedAccuracy(CountedAccuracy(0.9), path, weights="v", settings="s")(arch) == 0.2
+        cached = CachedAccuracies(CountedAccuracies(value), path, weights=weights, settings=settings)
+        assert accuracies_of(cached, [arch]) == [value]
+    known = CachedAccuracies(CountedAccuracies(0.9), path, weights="v", settings="s")
+    assert accuracies_of(known, [arch]) == [0.2]
 
 
 def test_a_line_cut_short_costs_itself_only(tmp_path: Path) -> None:
     path, archs = tmp_path / "accuracy.jsonl", sample(3)
-    cached = CachedAccuracy(CountedAccuracy(0.25), path, weights="w", settings="s")
-    for arch in archs[:2]:
-        cached(arch)
+    accuracies_of(CachedAccuracies(CountedAccuracies(0.25), path, weights="w", settings="s"), archs[:2])
     whole = path.read_bytes()
     for cut in range(len(whole)):
         path.write_bytes(whole[:cut])
-        accuracy = CountedAccuracy(0.25)
-        resumed = CachedAccuracy(accuracy, path, weights="w", settings="s")
-        for arch in archs:
-            resumed(arch)
-        assert len(accuracy.calls) <= 3
-        assert len(CachedAccuracy(accuracy, path, weights="w", settings="s")) == 3
+        accuracies = CountedAccuracies(0.25)
+        accuracies_of(CachedAccuracies(accuracies, path, weights="w", settings="s"), archs)
+        assert len(accuracies.calls) <= 3
+        assert len(CachedAccuracies(accuracies, path, weights="w", settings="s")) == 3
 
 
 def test_latencies_are_predicted_anew_and_all_else_stays() -> None:
     archs = SPACE.architectures(SPACE.sample_indices(np.random.default_rng(0), 3))
     slow = {"phone": ConstantPredictor([1.0, 2.0, 3.0]), "board": ConstantPredictor([4.0, 5.0, 6.0])}
-    before = CompositeEvaluator(SPACE, predictors=slow, accuracy=CountedAccuracy()).evaluate(archs)
+    before = CompositeEvaluator(SPACE, predictors=slow, accuracies=CountedAccuracies()).evaluate(archs)
     after = rescored(before, SPACE, {"phone": MacsPredictor()})
     for old, new in zip(before, after, strict=True):
         assert new.arch == old.arch

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import SimpleNamespace
@@ -88,7 +88,11 @@ def run(
     """Run the search stage; what the user was told."""
     context, told = surroundings(config, folder)
     judge = accuracy or made_up_accuracy(context.space)
-    evaluator = CompositeEvaluator(context.space, predictors={}, accuracy=judge, limits=config.limits)
+
+    def accuracies(archs: Sequence[Architecture]) -> Iterator[tuple[Architecture, float]]:
+        return ((arch, judge(arch)) for arch in archs)
+
+    evaluator = CompositeEvaluator(context.space, predictors={}, accuracies=accuracies, limits=config.limits)
     monkeypatch.setattr(search, "make_evaluator", lambda *_: evaluator)
     monkeypatch.setattr(search, "fitted_predictors", lambda _: {})
     search.run(context)
