@@ -25,7 +25,7 @@ COUNTS = (5, 10, 20, 50)
 FINE = ("all.pairs",)
 POOL_SHARE = 0.5  # of the source networks, drawn for every seed, that chosen ones are chosen from
 TABLES = ("nasbench201", "fbnet", "ofa_mbv3")
-_QUICK_SOURCE, _QUICK_STEP = 200, 10
+_QUICK_SOURCE, _QUICK_STEP, _QUICK_COUNTS = 120, 10, (10, 20)
 
 
 @dataclass(frozen=True)
@@ -51,6 +51,11 @@ class Case:
     def devices(self) -> Sequence[str]:
         """Devices to predict."""
         return self.protocols[0].test[:1] if self.quick else self.protocols[0].test
+
+    @property
+    def counts(self) -> Sequence[int]:
+        """Numbers of measurements, besides none."""
+        return _QUICK_COUNTS if self.quick else COUNTS
 
     @property
     def source(self) -> Ints:

@@ -37,4 +37,4 @@ def ceiling(features: Floats, latencies_s: Floats, *, quick: bool = False) -> Fl
         )
         for model in (trees, RidgeCV(_STRENGTHS)):
             predicted[left_out] += model.fit(scaled[fitted], response[fitted]).predict(scaled[left_out]) / 2
-    return np.maximum(np.exp(predicted) - shift, 1e-3 * latencies_s.min())
+    return np.asarray(np.maximum(np.exp(predicted) - shift, 1e-3 * latencies_s.min()), np.float64)

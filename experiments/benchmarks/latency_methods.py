@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from latency_baselines import boosting, mix
 from latency_blocks import load_blocks
-from latency_cases import COUNTS, Case, Row
+from latency_cases import Case, Row
 from latency_ceiling import ceiling
 from latency_peers import help_rows, nasflat_rows
 from numpy.typing import NDArray
@@ -43,7 +43,7 @@ def our_rows(case: Case, seed: int) -> Iterator[Row]:
     none = np.zeros(0, np.intp)
     for order, way in ((case.random(seed), "random"), (case.chosen(seed), "chosen")):
         for device in case.devices:
-            for count in COUNTS:
+            for count in case.counts:
                 yield from _ours(case, device, order[:count], f"ours, {way}", seed)
     if seed == 0:
         about = {"fit_seconds": case.fit_seconds, "rate": _prediction_rate(case)}
@@ -79,7 +79,7 @@ def _baseline(name: str, predict: Callable[[Encoded, Floats, Encoded], Floats]) 
     def rows(case: Case, seed: int) -> Iterator[Row]:
         for device in case.devices:
             latencies = case.table.of(device)
-            for count in COUNTS:
+            for count in case.counts:
                 measured = case.random(seed)[:count]
                 predicted = predict(case.encoded.take(measured), latencies[measured], case.encoded)
                 yield from case.scored(device, name, measured, seed, predicted)
@@ -91,7 +91,7 @@ def block_rows(case: Case, seed: int) -> Iterator[Row]:
     """A look-up table of blocks, learnt from the target's networks alone."""
     blocks = load_blocks(case.folder, case.table.name)
     for device in case.devices:
-        for count in COUNTS:
+        for count in case.counts:
             measured = case.random(seed)[:count]
             predicted = blocks.predict(measured, case.table.of(device)[measured])
             yield from case.scored(device, "block table", measured, seed, predicted)

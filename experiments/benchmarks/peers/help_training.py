@@ -147,7 +147,7 @@ def meta_train(  # noqa: PLR0917 (what is learnt from)
     for episode in range(1, episodes + 1):
         loss = episode_loss(learnt, train, rng, generator)
         optimiser.zero_grad()
-        loss.backward()
+        torch.autograd.backward(loss)
         optimiser.step()
         if episode % _VALIDATED_EVERY == 0 or episode == episodes:
             score = learnt.validate(valid, rng, generator)

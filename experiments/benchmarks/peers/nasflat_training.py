@@ -59,8 +59,7 @@ class Nasflat:
     def predict(self, measured: Ints, latencies_s: Floats, seed: int, *, epochs: int | None = None) -> Floats:
         """Seconds of every network of the table on an unseen device.
 
-        The unseen device starts with the embedding of the known one whose latencies correlate best (section 4.3), and
-        the whole model is trained on.
+        The whole model is trained on, from where ``started`` leaves it (section 4.3).
 
         Args:
             measured: networks among the known devices' ones.
@@ -69,14 +68,18 @@ class Nasflat:
             epochs: as the authors have it where None.
         """
         own_epochs, rate = _TRANSFER[self.table]
-        model = copy.deepcopy(self.model)
-        unseen = self.known_s.shape[1]
-        with torch.no_grad():
-            likeness = [spearmanr(known, latencies_s)[0] for known in self.known_s[measured].T]
-            model.devices.weight[unseen] = model.devices.weight[int(np.nan_to_num(likeness, nan=-1).argmax())]
+        model, unseen = self.started(measured, latencies_s), self.known_s.shape[1]
         samples = Samples(measured, np.full(len(measured), unseen), latencies_s / latencies_s.max())
         train(model, self.encoding, samples, epochs or own_epochs, rate, _TRANSFER_BATCH, seed)
         return from_scores(self._scores(model.eval(), unseen), measured, latencies_s)
+
+    def started(self, measured: Ints, latencies_s: Floats) -> NasflatModel:
+        """The model as it starts on the unseen device: with the embedding of the known one that correlates best."""
+        model = copy.deepcopy(self.model)
+        likeness = [spearmanr(known, latencies_s)[0] for known in self.known_s[measured].T]
+        with torch.no_grad():
+            model.devices.weight[-1] = model.devices.weight[int(np.nan_to_num(likeness, nan=-1).argmax())]
+        return model
 
     def _scores(self, model: NasflatModel, device: int) -> Floats:
         parts = []
@@ -116,7 +119,7 @@ def train(  # noqa: PLR0917 (what is learnt from)
                 scores = model(encoding.take(samples.networks[rows]), torch.from_numpy(samples.devices[rows]))
                 loss = pair_loss(scores, samples.labels[rows], rng)
                 optimiser.zero_grad()
-                loss.backward()
+                torch.autograd.backward(loss)
                 optimiser.step()
             schedule.step()
 

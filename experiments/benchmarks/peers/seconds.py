@@ -26,4 +26,4 @@ def from_scores(scores: Floats, measured: NDArray[np.intp], latencies_s: Floats)
     """
     own, logs = scores[measured] - scores[measured].mean(), np.log(latencies_s)
     slope = float(own @ logs) / max(float(own @ own), 1e-12)
-    return np.exp(logs.mean() + max(slope, _LEAST_SLOPE) * (scores - scores[measured].mean()))
+    return np.asarray(np.exp(logs.mean() + max(slope, _LEAST_SLOPE) * (scores - scores[measured].mean())), np.float64)
