@@ -13,6 +13,7 @@ from nas.evaluate import CachedAccuracy, CompositeEvaluator, NetworkPredictor
 from nas.files import read_json, reading
 from nas.ledger import Ledger
 from nas.stages.context import Context
+from nas.stages.fronts import searched_views
 from nas.stages.models import ModelFiles
 from nas.stages.targets import Target
 from search_spaces import Architecture
@@ -115,7 +116,7 @@ def _composite(
         config.make_space(),
         predictors=predictors,
         accuracy=accuracy,
-        limits=config.limits,
+        any_of=[view.base.limits for view in searched_views(config, config.problem)],
         weight_bits=bits,
         activation_bits=bits,
     )
