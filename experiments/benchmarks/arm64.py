@@ -1,4 +1,4 @@
-"""Does an agent on another architecture serve a run on this machine? An emulated aarch64 Debian, so its times are QEMU's.
+"""An agent on another architecture, asked by this machine: an emulated aarch64 Debian, so its times are QEMU's.
 
 What is shown is that the file runs there, computes the same, and is a device that ranks networks in its own way. How
 fast an aarch64 processor is, it does not show.
