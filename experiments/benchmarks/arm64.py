@@ -25,7 +25,9 @@ from scipy.stats import spearmanr
 
 from devices import Artifact, Device, DeviceInfo, MeasureSettings, get_device
 
-NETWORKS, QUICK_NETWORKS, IMAGES = 20, 4, 4
+NETWORKS, QUICK_NETWORKS, IMAGES, PASSES = 20, 4, 4, 2
+TRIES = 3
+"""On a busy machine an emulated worker may need longer to import its runtime than a worker is given."""
 FOLDER = ROOT / "build" / "arm64" / "root"
 # An emulated inference takes some tenths of a second: five show its median well enough to rank by.
 SETTINGS = MeasureSettings(
@@ -64,22 +66,22 @@ def emulated(root: Path) -> Iterator[str]:
 
 
 def compare(name: str, url: str, artifacts: list[Artifact]) -> tuple[DeviceInfo, list[dict[str, Any]]]:
-    """Who the emulated device is, and each file measured here, there, there and here again."""
+    """Who the emulated device is, and each file measured here and there, in two passes whose orders differ.
+
+    So what drifts on a busy machine shows as passes that disagree, and not as devices that do.
+    """
     here, there = get_device(name), get_device("remote", {"url": url, "device": name})
-    rows = []
-    for index, artifact in enumerate(artifacts):
-        order = (here, there, there, here)
-        made = [median_ms(device, artifact, visit) for visit, device in enumerate(order)]
-        rows.append(
-            {
-                "device": name,
-                "network": index,
-                "here_ms": [made[0], made[3]],
-                "emulated_ms": [made[1], made[2]],
-                "logits_difference": logits_difference(here, there, artifact),
-            }
-        )
-        print(f"{name:16} {index:3} here {made[0]:8.3f} ms   emulated {made[1]:8.3f} ms", flush=True)
+    rows: list[dict[str, Any]] = [
+        {"device": name, "network": index, "here_ms": [], "emulated_ms": []} for index in range(len(artifacts))
+    ]
+    for visit in range(PASSES):
+        for index in np.random.default_rng(visit).permutation(len(artifacts)):
+            artifact, row = artifacts[index], rows[index]
+            row["here_ms"].append(median_ms(here, artifact, visit))
+            row["emulated_ms"].append(median_ms(there, artifact, visit))
+            print(f"{name:16} {index:3} {row['here_ms'][-1]:8.3f} ms here {row['emulated_ms'][-1]:8.3f} ms", flush=True)
+    for artifact, row in zip(artifacts, rows, strict=True):
+        row["logits_difference"] = logits_difference(here, there, artifact)
     info = there.info()
     here.close()
     there.close()
@@ -88,7 +90,12 @@ def compare(name: str, url: str, artifacts: list[Artifact]) -> tuple[DeviceInfo,
 
 def median_ms(device: Device, artifact: Artifact, visit: int) -> float:
     """Median latency; the number of the visit keeps the agent from answering with what it knows already."""
-    return 1e3 * device.measure(artifact, replace(SETTINGS, visit=visit)).median_s
+    for _ in range(TRIES):
+        made = device.measure(artifact, replace(SETTINGS, visit=visit))
+        if made.ok:
+            break
+        print(made.error, flush=True)
+    return 1e3 * made.median_s
 
 
 def logits_difference(here: Device, there: Device, artifact: Artifact) -> float:
@@ -110,8 +117,8 @@ def make_claims(rows: list[dict[str, Any]]) -> list[Claim]:
         claims.append(
             Claim(
                 f"{device}: rank correlation of an emulated aarch64 with this machine, {len(mine)} networks "
-                "(asked: less than of either with itself)",
-                float(spearmanr(here.mean(axis=1), there.mean(axis=1)).statistic),
+                "(asked: less than of the two passes of either)",
+                float(spearmanr(here.min(axis=1), there.min(axis=1)).statistic),
                 unit="Spearman",
                 target=float(again),
                 better="lower",

@@ -55,8 +55,8 @@ def make_root(folder: Path) -> Path:
         _step("Debian's packages", ["debootstrap", *options, release, str(new), mirror])
         _step("Debian's second stage, emulated", inside(new, ["/debootstrap/debootstrap", "--second-stage"]))
         _install_wheels(new)
-        (new / _CPUINFO.lstrip("/")).write_text(cpuinfo())
         new.rename(folder)
+    (folder / _CPUINFO.lstrip("/")).write_text(cpuinfo())
     write_bundle(folder / AGENT.lstrip("/"))
     return folder
 
