@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import platform
-import shlex
 import shutil
 import subprocess
 import sys
@@ -32,6 +31,19 @@ _TOOLS = {"debootstrap": "debootstrap", "unshare": "util-linux", _EMULATOR: "qem
 _DEBIAN = "python3,libstdc++6"
 _OLDEST_GLIBC, _NEWEST_GLIBC = 17, 36
 _CPUINFO = "/etc/cpuinfo"
+# Arguments: the folder, then the command.
+_INSIDE = f"""set -e
+cd "$1"
+shift
+[ -e {_KERNEL}/register ] || mount -t binfmt_misc binfmt_misc {_KERNEL}
+[ -e {_KERNEL}/qemu-aarch64 ] || cat {_EMULATOR} > {_KERNEL}/register
+mount -t proc proc proc
+if [ -e .{_CPUINFO} ]; then
+  mount --bind .{_CPUINFO} proc/cpuinfo
+  mount -t sysfs -o ro sysfs sys
+fi
+exec chroot . "$@"
+"""
 
 
 class SetupError(Exception):
@@ -81,17 +93,7 @@ def check_machine() -> None:
 
 def inside(folder: Path, command: Sequence[str]) -> list[str]:
     """The command that runs a command in the folder; it becomes that command, so signals reach it."""
-    script = f"""set -e
-cd {shlex.quote(str(folder))}
-[ -e {_KERNEL}/register ] || mount -t binfmt_misc binfmt_misc {_KERNEL}
-[ -e {_KERNEL}/qemu-aarch64 ] || cat {_EMULATOR} > {_KERNEL}/register
-mount -t proc proc proc
-if [ -e .{_CPUINFO} ]; then
-  mount --bind .{_CPUINFO} proc/cpuinfo
-  mount -t sysfs -o ro sysfs sys
-fi
-exec chroot . {shlex.join(command)}"""
-    return ["unshare", "--mount", "sh", "-c", script]
+    return ["unshare", "--mount", "sh", "-c", _INSIDE, "sh", str(folder), *command]
 
 
 def debian() -> tuple[str, str]:
