@@ -9,3 +9,7 @@ class NasError(Exception):
 
 class UnreachableError(NasError):
     """Raised where no network keeps the limits; the message says how near the nearest comes."""
+
+
+class BusyError(NasError):
+    """Raised where another process is at work; the message says in which folder."""

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from nas.errors import NasError
+from nas.errors import BusyError
 
 if sys.platform == "win32":
     import msvcrt
@@ -27,7 +27,7 @@ def exclusive(path: Path) -> Iterator[None]:
     """Hold the lock file ``path`` for the length of the block.
 
     Raises:
-        NasError: another process holds it.
+        BusyError: another process holds it.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
@@ -35,7 +35,7 @@ def exclusive(path: Path) -> Iterator[None]:
         try:
             _take(descriptor)
         except OSError as error:
-            raise NasError(
+            raise BusyError(
                 f"another process is working on {path.parent}; wait for it or stop it, or use another run directory"
             ) from error
         yield

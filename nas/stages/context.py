@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from nas.config import Config
 from nas.errors import NasError
@@ -141,6 +142,12 @@ class Context:
         return tuple(dict.fromkeys(target.variant for target in self.targets))
 
     @property
+    def int8_images(self) -> Tensor:
+        """Normalised training images, ``(count, 3, height, width)``, that give the ranges of INT8."""
+        chosen = self.rng("calibration").permutation(self.split.calibration)[:_INT8_IMAGES]
+        return torch.from_numpy(self.preprocessing.normalise(self.images.images[chosen]))
+
+    @property
     def shipped_variants(self) -> tuple[Variant, ...]:
         """Kinds of model files that an exported network has: the standard ones and what the targets run."""
         return tuple(dict.fromkeys((*STANDARD_VARIANTS, *self.target_variants)))
@@ -149,11 +156,9 @@ class Context:
         self, stage: str, variants: Sequence[Variant], *, with_weights: bool = False, timed_only: bool = False
     ) -> ModelFiles:
         """The model files of a stage."""
-        chosen = self.rng("calibration").permutation(self.split.calibration)[:_INT8_IMAGES]
-        calibration = torch.from_numpy(self.preprocessing.normalise(self.images.images[chosen]))
         directory = self.path(stage, "models")
         return ModelFiles(
-            directory, self.evaluator, calibration, variants, with_weights=with_weights, timed_only=timed_only
+            directory, self.evaluator, self.int8_images, variants, with_weights=with_weights, timed_only=timed_only
         )
 
     @contextmanager

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from nas.distributed.training import train_on_workers
 from nas.files import write_json
+from nas.progress import Progress
 from nas.stages.context import Context
 from supernet import TrainData, TrainProgress, train, weights_digest
 from supernet.native import unavailable_reason
@@ -19,7 +20,7 @@ def run(context: Context) -> None:
     context.check_classes()
     directory = context.path("train")
     data = TrainData(context.images, context.split, context.preprocessing)
-    listener, workers = _Listener(context), context.config.workers
+    listener, workers = TrainListener(context.progress), context.config.workers
     if context.config.train_settings.resolve_device().type == "cpu" and (missing := unavailable_reason()):
         context.progress.note(f"train: steps take about half as long again without compiled kernels: {missing}")
     if workers > 1:
@@ -29,17 +30,24 @@ def run(context: Context) -> None:
     write_json(context.run.result("train"), {"weights_sha256": weights_digest(directory)})
 
 
-class _Listener:
-    """Passes on where training stands; how many steps an earlier run did is known from the first report only."""
+class TrainListener:
+    """Passes on where training stands; how many steps an earlier run did is known from the first report only.
 
-    def __init__(self, context: Context) -> None:
-        self._progress = context.progress
+    Args:
+        progress: to whom.
+        stage: what the piece of work is called there.
+    """
+
+    def __init__(self, progress: Progress, stage: str = "train") -> None:
+        self._progress = progress
+        self._stage = stage
         self._step: int | None = None
 
     def __call__(self, report: TrainProgress) -> None:
+        """Training stands here."""
         # After a worker was lost, training goes on from an earlier step.
         if self._step is None or report.step < self._step:
-            self._progress.start("train", report.total_steps, "step", done=report.step)
+            self._progress.start(self._stage, report.total_steps, "step", done=report.step)
             self._step = report.step
         detail = f"loss {report.loss:.3f}, {report.images_per_s:.0f} images/s"
         self._progress.advance(report.step - self._step, detail)
