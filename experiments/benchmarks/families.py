@@ -56,11 +56,12 @@ QUICK_NETWORKS = ("mobilenetv2_0.35", "mobilenetv3_small_0.5")
 QUICK_MEASURE = MeasureSettings(min_warmup_s=0.02, min_time_s=0.05, max_time_s=0.1, min_count=10)
 QUICK_RUN = (
     "data.limit=300",
+    "space.options.depths=[1]",
     "train.epochs=1",
     "profile.networks=6",
     "predictor={folds: 3, min_spearman: -1, max_mape: 100, names: [block_table]}",
     "search={strategy: random, evaluations: 6, batch: 6}",
-    "confirm={members: 3, rounds: 0}",
+    "confirm={members: 2, rounds: 0}",
 )
 
 

@@ -81,9 +81,9 @@ QUICK = Scale(
     (
         "data.limit=300",
         "split={validation: 0.2, test: 0.4, calibration: 32}",
-        "space.options={classes: 10, resolutions: [6, 8], widths: [0.5, 0.75], kernels: [3], expansions: [2],"
-        " depths: [1, 2]}",
-        "train={epochs: 3, batch_size: 40, learning_rate: 0.1, warmup_epochs: 0.5, crop_padding: 1, flip: false,"
+        "space.options={classes: 10, resolutions: [6, 8], widths: [0.5, 0.75, 1], kernels: [3], expansions: [2],"
+        " depths: [1]}",
+        "train={epochs: 4, batch_size: 40, learning_rate: 0.1, warmup_epochs: 0.5, crop_padding: 1, flip: false,"
         " solo_share: 0.5, grow_resolution: true, random_subnets: 1}",
     ),
     seeds=2,

@@ -73,10 +73,10 @@ def test_every_strategy_gets_the_compute_of_the_recipe(strategies: ModuleType) -
 def test_sub_networks_are_the_ends_and_different_random_ones(strategies: ModuleType) -> None:
     quick = strategies.QUICK
     space = strategies.load_config(quick.config, overrides=quick.overrides).make_space()
-    archs = strategies.subnetworks(space, 5)
+    archs = strategies.subnetworks(space, 3)
     assert archs[:2] == [space.smallest(), space.largest()]
-    assert len(set(archs)) == 7
-    assert archs == strategies.subnetworks(space, 5)
+    assert len(set(archs)) == 5
+    assert archs == strategies.subnetworks(space, 3)
     assert len(strategies.subnetworks(space, 1000)) == space.size
 
 
