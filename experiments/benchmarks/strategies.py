@@ -79,7 +79,7 @@ SCALES = {
 }
 QUICK = Scale(
     (
-        "data.limit=300",
+        "data.limit=200",
         "split={validation: 0.2, test: 0.4, calibration: 32}",
         "space.options={classes: 10, resolutions: [6, 8], widths: [0.5, 0.75, 1], kernels: [3], expansions: [2],"
         " depths: [1]}",

@@ -71,7 +71,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def read_results(directory: Path) -> dict[str, Mapping[str, Any]]:
-    """Every recorded result by the name of its benchmark."""
+    """Every recorded result by the name of its file."""
     return {path.stem: json.loads(path.read_text(encoding="utf-8")) for path in sorted(directory.glob("*.json"))}
 
 
@@ -104,7 +104,8 @@ def summary_table(results: Mapping[str, Mapping[str, Any]]) -> str:
         missed = [claim for claim in claims if not claim["holds"]]
         texts = [f"{claim['name']}: {_found(claim)}, asked for {_asked(claim)}" for claim in missed]
         counted = f"{len(claims) - len(missed)} of {len(claims)}"
-        lines.append([f"[{name}](experiments/results/{name}.json)", _purpose(name), counted, "<br>".join(texts) or "–"])
+        link = f"[{name}](experiments/results/{name}.json)"
+        lines.append([link, _purpose(result), counted, "<br>".join(texts) or "–"])
     return markdown(["Benchmark", "What it shows", "Figures that hold", "Figures that do not"], lines)
 
 
@@ -121,7 +122,7 @@ def _claims_part(name: str, result: Mapping[str, Any]) -> str:
         for claim in result["claims"]
     ]
     table = markdown(["Figure", "Found", "Asked for", "Holds"], lines)
-    return f"## [{name}]({name}.json)\n\n{_purpose(name)}\n\n{made}\n\n{table}"
+    return f"## [{name}]({name}.json)\n\n{_purpose(result)}\n\n{made}\n\n{table}"
 
 
 def _found(claim: Mapping[str, Any]) -> str:
@@ -134,9 +135,10 @@ def _asked(claim: Mapping[str, Any]) -> str:
     return f"{sign} {number(claim['target'])} {claim['unit']}".strip()
 
 
-def _purpose(name: str) -> str:
-    """The first line of what a benchmark says of itself."""
-    documented = ast.get_docstring(ast.parse((BENCHMARKS / f"{name}.py").read_text(encoding="utf-8"))) or ""
+def _purpose(result: Mapping[str, Any]) -> str:
+    """The first line of what a benchmark says of itself; one may have results at several scales."""
+    script = BENCHMARKS / f"{result['benchmark']}.py"
+    documented = ast.get_docstring(ast.parse(script.read_text(encoding="utf-8"))) or ""
     return documented.partition("\n")[0]
 
 

@@ -61,7 +61,7 @@ def test_every_strategy_gets_the_compute_of_the_recipe(strategies: ModuleType) -
     config = strategies.load_config(quick.config, overrides=quick.overrides)
     asked = strategies.variants(config.train_settings, quick.options)
     assert set(asked) == {"recipe", *strategy_names()}
-    planned = strategies.equal_compute(config.make_space(), asked, 120)
+    planned = strategies.equal_compute(config.make_space(), asked, 80)
     budget = planned["recipe"][1]
     assert planned["recipe"][0].epochs == config.train.epochs
     for name in ("single_path", "sandwich", "deps"):
