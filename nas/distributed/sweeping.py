@@ -20,6 +20,7 @@ from nas.run_directory import RunDirectory
 from nas.stages.context import Context
 from nas.sweep.box import Box
 from nas.sweep.plan import FOLDER, Trial
+from nas.sweep.standings import ERROR, Standings
 from nas.sweep.trial import Standing, run_trial
 from search_spaces import Architecture
 
@@ -30,7 +31,6 @@ if TYPE_CHECKING:
 ATTEMPTS: Final = 3
 """How often a trial whose process was lost goes on in another one."""
 
-_ERROR: Final = "error"
 _QUIET: Final = {
     "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",  # the trial's own record says all that they would
     "TUNE_DISABLE_SIGINT_HANDLER": "1",  # Ctrl-C ends everything at once: nothing is lost by it
@@ -62,7 +62,7 @@ def run_trials(context: Context, trials: Sequence[Trial], box: Box, parallel: in
             parallel or 1,
             threads=context.config.evaluation_threads,
             gpu=context.config.train_settings.resolve_device().type == "cuda",
-            remedy="lower --parallel, or search.threads of the run",
+            remedy="lower --parallel, or threads of the sweep",
         )
         return _tune(context, trials, box, needs, parallel)
 
@@ -74,7 +74,7 @@ def _tune(
         from ray import tune  # noqa: PLC0415 (seconds, and it reads the environment)
 
         by_key = {trial.key: trial for trial in trials}
-        standings = _Standings(context, by_key)
+        standings = Standings(context, by_key)
         work = tune.with_parameters(
             _work, run=str(context.run.path.resolve()), trials=by_key, box=box, supplies=supplies(context)
         )
@@ -111,46 +111,10 @@ def _work(config: dict[str, str], *, run: str, trials: Mapping[str, Trial], box:
     try:
         run_trial(RunDirectory(Path(run)), trials[config["trial"]], box, accuracies, told)
     except Exception as error:  # reported, not raised: Tune would try again, and nothing but a lost process is worth it
-        tune.report({_ERROR: str(error) or type(error).__name__})
+        tune.report({ERROR: str(error) or type(error).__name__})
 
 
-class _Standings:
-    """Passes on what Tune hears from the trials, and keeps why trials failed."""
-
-    def __init__(self, context: Context, trials: Mapping[str, Trial]) -> None:
-        self.errors: dict[str, str] = {}
-        self._progress, self._trials = context.progress, trials
-        self._at = {key: Standing.read(context.path(*FOLDER, key)).evaluations for key in trials}
-        planned = sum(trial.config.search.evaluations for trial in trials.values())
-        self._progress.start("sweep", planned, "candidate", done=sum(self._at.values()))
-
-    def report(self, key: str, result: Mapping[str, Any]) -> None:
-        """A trial kept a batch, or failed."""
-        if _ERROR in result:
-            self.fail(key, str(result[_ERROR]))
-        else:
-            self._advance(key, int(result["evaluations"]))
-
-    def end(self, key: str) -> None:
-        """A trial has nothing more to judge, maybe because its space has no more."""
-        if key not in self.errors:
-            self._advance(key, self._trials[key].config.search.evaluations)
-
-    def lose(self, key: str) -> None:
-        """A trial's process was lost, and another one goes on."""
-        self._progress.note(f"sweep: the process of {self._trials[key].label} was lost; another one goes on")
-
-    def fail(self, key: str, reason: str) -> None:
-        """A trial comes to nothing."""
-        self.errors[key] = reason
-        self._progress.warn(f"sweep: {self._trials[key].label} failed: {reason}")
-
-    def _advance(self, key: str, evaluations: int) -> None:
-        self._progress.advance(evaluations - self._at[key], detail=self._trials[key].label)
-        self._at[key] = evaluations
-
-
-def _callback(standings: _Standings) -> Callback:
+def _callback(standings: Standings) -> Callback:
     """What Tune calls in this process."""
     from ray import tune  # noqa: PLC0415
 

@@ -12,6 +12,7 @@ from typing import Annotated, Any, Final
 
 from pydantic import Field, ValidationError, field_validator
 
+from devices import MOST_THREADS
 from nas.config import Config, make_config, parse_yaml
 from nas.config.booleans import told_as_text
 from nas.config.errors import explain
@@ -47,12 +48,15 @@ class SweepSection(Section):
             the run go with its strategy: another one has its defaults.
         limits: by a name of one's own, limits in the place of the run's; those of boards stay.
         evaluations: candidates that every trial judges; the run's ``search.evaluations`` if left out.
+        threads: threads of each trial; those of the run's search if left out. Accuracies depend on them, by an image or
+            so.
     """
 
     seeds: tuple[Annotated[int, Field(ge=0, lt=2**63)], ...] = Field(min_length=1)
     strategies: dict[str, dict[str, Any]] = Field(default_factory=_own, min_length=1)
     limits: dict[str, tuple[Limit, ...]] = Field(default_factory=dict)
     evaluations: int | None = Field(None, ge=1)
+    threads: int | None = Field(None, ge=1, le=MOST_THREADS)
 
     @field_validator("seeds")
     @classmethod

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
+from nas.config import Config
 from nas.distributed.sweeping import run_trials
 from nas.errors import NasError
 from nas.progress import Progress, Silent
@@ -49,9 +50,9 @@ def run_sweep(
     with run.locked():
         for stage in ("train", "profile", "fit"):
             run.require(stage, needed_by="sweep")
-        context = Context(run, progress or Silent())
-        _check_predictors(context)
         section = load_sweep(sweep)
+        context = Context(run, progress or Silent(), _with_threads(run.config, section.threads))
+        _check_predictors(context)
         trials = make_trials(context, section, str(sweep))
         box = _box(context)
         errors = run_trials(context, _missing(context, trials), box, parallel)
@@ -61,6 +62,12 @@ def run_sweep(
     if len(errors) == len({trial.key for trial in trials}):
         raise NasError(f"every trial failed, the first with: {errors[trials[0].key]}")
     return results
+
+
+def _with_threads(config: Config, threads: int | None) -> Config:
+    if threads is None:
+        return config
+    return config.model_copy(update={"search": config.search.model_copy(update={"threads": threads})})
 
 
 def _check_predictors(context: Context) -> None:

@@ -167,14 +167,17 @@ def test_two_at_once_find_what_one_after_the_other_find(undisturbed: Path, run: 
     assert found(results(run)["trials"]) == found(results(undisturbed)["trials"])
 
 
-def test_a_killed_sweep_goes_on_and_repeats_nothing(undisturbed: Path, run: Path, tmp_path: Path, address: str) -> None:
+def test_a_sweep_that_is_stopped_and_killed_goes_on_and_repeats_nothing(
+    undisturbed: Path, run: Path, tmp_path: Path, address: str
+) -> None:
     sweep = write(tmp_path / "sweep.yaml")
-    words = [sys.executable, "-c", "from nas.cli import main; main()", "sweep", str(run), str(sweep)]
-    with subprocess.Popen(words, env={**os.environ, "RAY_ADDRESS": address}, stderr=subprocess.DEVNULL) as process:
-        wait(lambda: len(done(run)) >= 2 or process.poll() is not None)
-        process.send_signal(signal.SIGKILL)
+    code, told = stopped(run, sweep, address, signal.SIGINT, finished=1)
+    assert code == 130
+    assert f"`nas sweep {run} {sweep}` goes on from here" in told and "Traceback" not in told
+    code, _ = stopped(run, sweep, address, signal.SIGKILL, finished=3)
+    assert code == -signal.SIGKILL
     finished = done(run)
-    assert 2 <= len(finished) < TRIALS
+    assert 3 <= len(finished) < TRIALS
     before = {path: path.stat().st_mtime_ns for path in finished}
     notes = Notes()
     run_sweep(run, sweep, progress=notes)
@@ -183,21 +186,34 @@ def test_a_killed_sweep_goes_on_and_repeats_nothing(undisturbed: Path, run: Path
     assert found(results(run)["trials"]) == found(results(undisturbed)["trials"])
 
 
+def stopped(run: Path, sweep: Path, address: str, by: signal.Signals, *, finished: int) -> tuple[int, str]:
+    """A sweep in a process of its own that gets a signal when so many trials are done; exit code and what it said."""
+    words = [sys.executable, "-c", "from nas.cli import main; main()", "sweep", str(run), str(sweep)]
+    environment = {**os.environ, "RAY_ADDRESS": address}
+    with subprocess.Popen(words, env=environment, stderr=subprocess.PIPE, text=True) as process:
+        wait(lambda: len(done(run)) >= finished or process.poll() is not None)
+        process.send_signal(by)
+        _, told = process.communicate(timeout=300)
+    return process.returncode, told
+
+
 def test_a_trial_whose_process_dies_goes_on_in_another(
-    undisturbed: Path, run: Path, tmp_path: Path, kill_process: Callable[[str], bool]
+    run: Path, tmp_path: Path, kill_process: Callable[[str], bool]
 ) -> None:
-    folder, notes = run / "sweep" / "trials", Notes()
+    path, notes = write(tmp_path / "sweep.yaml", seeds=[5], strategies={"a": {}}, limits={}, evaluations=120), Notes()
 
     def kill() -> None:
-        wait(lambda: any(folder.glob("*/trial.json")))
+        wait(lambda: any(standing["evaluations"] for standing in standings(run)))
         assert kill_process("ImplicitFunc")
 
     killer = threading.Thread(target=kill)
     killer.start()
-    run_sweep(run, write(tmp_path / "sweep.yaml"), progress=notes)
+    told = run_sweep(run, path, progress=notes)
     killer.join()
     assert [line for line in notes.lines if "was lost; another one goes on" in line]
-    assert found(results(run)["trials"]) == found(results(undisturbed)["trials"])
+    assert (notes.done, notes.planned) == (120, 120)
+    shutil.rmtree(run / "sweep")
+    assert found(run_sweep(run, path).trials) == found(told.trials)
 
 
 def test_a_trial_that_fails_is_a_row_with_its_reason(run: Path, tmp_path: Path) -> None:
@@ -228,6 +244,11 @@ def done(run: Path) -> list[Path]:
     """Records of the trials that are done."""
     records = list((run / "sweep" / "trials").glob("*/trial.json"))
     return [path for path in records if json.loads(path.read_text())["standing"]["done"]]
+
+
+def standings(run: Path) -> list[Row]:
+    records = (run / "sweep" / "trials").glob("*/trial.json")
+    return [json.loads(path.read_text())["standing"] for path in records]
 
 
 def wait(for_what: Callable[[], bool]) -> None:

@@ -109,6 +109,7 @@ def test_a_runs_study_in_a_storage_is_left_alone(tmp_path: Path) -> None:
         ({"seeds": [0], "strategies": {"a": {"options": {"study": "b"}}}}, "strategy 'a' gives study"),
         ({"seeds": [0], "limits": {"a": [{"metric": "macs"}]}}, "give a finite at_most"),
         ({"seeds": [0], "evaluations": 0}, "evaluations"),
+        ({"seeds": [0], "threads": True}, "threads"),
         ([], "must hold sections"),
     ],
 )
