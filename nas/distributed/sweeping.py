@@ -11,8 +11,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-import torch
-
 from nas.distributed.cluster import connected, last_line, set_aside
 from nas.distributed.evaluation import supplies
 from nas.distributed.judge import Supplies
@@ -32,6 +30,7 @@ ATTEMPTS: Final = 3
 """How often a trial whose process was lost goes on in another one."""
 
 _QUIET: Final = {
+    "RAY_AIR_NEW_OUTPUT": "0",  # the new output shows tables whatever it is told
     "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",  # the trial's own record says all that they would
     "TUNE_DISABLE_SIGINT_HANDLER": "1",  # Ctrl-C ends everything at once: nothing is lost by it
     "TUNE_PRINT_ALL_TRIAL_ERRORS": "0",
@@ -82,7 +81,8 @@ def _tune(
             tune.Tuner(
                 tune.with_resources(work, tune.PlacementGroupFactory([dict(needs)])),
                 param_space={"trial": tune.grid_search(list(by_key))},
-                tune_config=tune.TuneConfig(max_concurrent_trials=parallel),
+                # A process takes seconds to begin, so it goes from trial to trial, which share nothing in it.
+                tune_config=tune.TuneConfig(max_concurrent_trials=parallel, reuse_actors=True),
                 run_config=tune.RunConfig(
                     name="tune",
                     storage_path=str(folder),
@@ -98,7 +98,6 @@ def _work(config: dict[str, str], *, run: str, trials: Mapping[str, Trial], box:
     """One trial, in a process of Ray's."""
     from ray import tune  # noqa: PLC0415
 
-    torch.use_deterministic_algorithms(True, warn_only=True)
     judge = supplies.judge()
 
     def accuracies(archs: Sequence[Architecture]) -> Iterator[tuple[Architecture, float]]:

@@ -23,6 +23,10 @@ class Standings:
         planned = sum(trial.config.search.evaluations for trial in trials.values())
         self._progress.start("sweep", planned, "candidate", done=sum(self._at.values()))
 
+    def __getstate__(self) -> dict[str, Any]:
+        """Nothing: Tune writes what it is given to a file that nobody reads, and a terminal cannot be written."""
+        return {}
+
     def report(self, key: str, result: Mapping[str, Any]) -> None:
         """A trial kept a batch, or failed."""
         if ERROR in result:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 import json
 import os
 import shutil
@@ -12,6 +13,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 from typing import Any
 
@@ -20,10 +22,16 @@ import ray
 import yaml
 
 from nas.config import make_config
+from nas.distributed.evaluation import evaluating
 from nas.errors import NasError
 from nas.pipeline import prepare, run_stage
 from nas.progress import Silent
+from nas.run_directory import RunDirectory
+from nas.stages.context import Context
+from nas.sweep import load_sweep, make_trials
+from nas.sweep.box import Box
 from nas.sweep.run import run_sweep
+from nas.sweep.trial import Standing, run_trial
 
 SPACE = {"widths": [0.5], "depths": [1, 2], "kernels": [3, 5], "expansions": [2, 3], "resolutions": [8]}
 SWEEP = {
@@ -66,7 +74,7 @@ class Notes(Silent):
 @pytest.fixture(scope="module", autouse=True)
 def address() -> Iterator[str]:
     """Address of one cluster for all, with two processors even where there are fewer."""
-    context = ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False)
+    context = ray.init(address="local", num_cpus=2, include_dashboard=False, log_to_driver=False)
     yield context.address_info["gcs_address"]
     ray.shutdown()
 
@@ -100,7 +108,7 @@ def run(fitted: Path, tmp_path: Path) -> Path:
 
 
 def write(path: Path, **changes: object) -> Path:
-    path.write_text(yaml.safe_dump({**SWEEP, **changes}))
+    path.write_text(yaml.safe_dump({**SWEEP, **changes}, sort_keys=False))
     return path
 
 
@@ -115,7 +123,10 @@ def undisturbed(fitted: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = Path(shutil.copytree(fitted, folder / "run"))
     before = {file: file.read_bytes() for file in path.rglob("*") if file.is_file()}
     notes = Notes()
-    run_sweep(path, write(folder / "sweep.yaml"), parallel=1, progress=notes)
+    said = io.StringIO()
+    with redirect_stdout(said), redirect_stderr(said):
+        run_sweep(path, write(folder / "sweep.yaml"), parallel=1, progress=notes)
+    assert said.getvalue() == ""
     after = {file: file.read_bytes() for file in path.rglob("*") if file.is_file() and "sweep" not in file.parts}
     assert after == before, "the run's own files were changed"
     assert (notes.done, notes.planned, notes.lines) == (12 * TRIALS, 12 * TRIALS, [])
@@ -172,15 +183,15 @@ def test_a_sweep_that_is_stopped_and_killed_goes_on_and_repeats_nothing(
 ) -> None:
     sweep = write(tmp_path / "sweep.yaml")
     code, told = stopped(run, sweep, address, signal.SIGINT, finished=1)
-    assert code == 130
-    assert f"`nas sweep {run} {sweep}` goes on from here" in told and "Traceback" not in told
+    assert code == 130, told
+    assert f"`nas sweep {run} {sweep} --parallel 1` goes on from here" in told and "Traceback" not in told
     code, _ = stopped(run, sweep, address, signal.SIGKILL, finished=3)
     assert code == -signal.SIGKILL
     finished = done(run)
     assert 3 <= len(finished) < TRIALS
     before = {path: path.stat().st_mtime_ns for path in finished}
     notes = Notes()
-    run_sweep(run, sweep, progress=notes)
+    run_sweep(run, sweep, parallel=1, progress=notes)
     assert {path: path.stat().st_mtime_ns for path in finished} == before
     assert any(f"of {TRIALS} trials were done before" in line for line in notes.lines)
     assert found(results(run)["trials"]) == found(results(undisturbed)["trials"])
@@ -189,6 +200,7 @@ def test_a_sweep_that_is_stopped_and_killed_goes_on_and_repeats_nothing(
 def stopped(run: Path, sweep: Path, address: str, by: signal.Signals, *, finished: int) -> tuple[int, str]:
     """A sweep in a process of its own that gets a signal when so many trials are done; exit code and what it said."""
     words = [sys.executable, "-c", "from nas.cli import main; main()", "sweep", str(run), str(sweep)]
+    words += ["--parallel", "1"]
     environment = {**os.environ, "RAY_ADDRESS": address}
     with subprocess.Popen(words, env=environment, stderr=subprocess.PIPE, text=True) as process:
         wait(lambda: len(done(run)) >= finished or process.poll() is not None)
@@ -197,8 +209,8 @@ def stopped(run: Path, sweep: Path, address: str, by: signal.Signals, *, finishe
     return process.returncode, told
 
 
-def test_a_trial_whose_process_dies_goes_on_in_another(
-    run: Path, tmp_path: Path, kill_process: Callable[[str], bool]
+def test_a_trial_whose_process_dies_goes_on_in_another_and_finds_what_is_found_here(
+    run: Path, fitted: Path, tmp_path: Path, kill_process: Callable[[str], bool]
 ) -> None:
     path, notes = write(tmp_path / "sweep.yaml", seeds=[5], strategies={"a": {}}, limits={}, evaluations=120), Notes()
 
@@ -208,19 +220,29 @@ def test_a_trial_whose_process_dies_goes_on_in_another(
 
     killer = threading.Thread(target=kill)
     killer.start()
-    told = run_sweep(run, path, progress=notes)
+    (told,) = run_sweep(run, path, progress=notes).trials
     killer.join()
     assert [line for line in notes.lines if "was lost; another one goes on" in line]
     assert (notes.done, notes.planned) == (120, 120)
-    shutil.rmtree(run / "sweep")
-    assert found(run_sweep(run, path).trials) == found(told.trials)
+    alone = RunDirectory(Path(shutil.copytree(fitted, tmp_path / "alone")))
+    context = Context(alone, Silent())
+    (trial,) = make_trials(context, load_sweep(path), "sweep.yaml")
+    box = Box(**results(run)["box"])
+    stands: list[Standing] = []
+    with evaluating(context) as accuracies:
+        run_trial(alone, trial, box, accuracies, stands.append)
+    assert stands[-1].done and stands[-1].hypervolume == told["hypervolume"]
+    rows = Path("sweep") / "trials" / trial.key / "candidates.jsonl"
+    assert (alone.path / rows).read_bytes() == (run / rows).read_bytes()
 
 
-def test_a_trial_that_fails_is_a_row_with_its_reason(run: Path, tmp_path: Path) -> None:
+def test_a_trial_that_fails_is_a_row_with_its_reason(
+    run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     limits = {"none": [], "impossible": [{"metric": "macs", "at_most": 10}]}
     notes = Notes()
     sweep = write(tmp_path / "sweep.yaml", seeds=[0], strategies={"chance": {"strategy": "random"}}, limits=limits)
-    told = run_sweep(run, sweep, progress=notes)
+    told = run_sweep(run, sweep, parallel=1, progress=notes)
     good, bad = told.trials
     assert good["error"] is None and good["evaluations"] == 12
     assert "macs at most" in bad["error"] and bad["evaluations"] == 0
@@ -230,9 +252,12 @@ def test_a_trial_that_fails_is_a_row_with_its_reason(run: Path, tmp_path: Path) 
         (0, 1, True),
     ]
     assert any("chance, impossible, seed 0 failed" in line for line in notes.lines)
-    del limits["none"]
-    with pytest.raises(NasError, match=r"every trial failed, the first with: .*macs at most"):
-        run_sweep(run, write(tmp_path / "sweep.yaml", seeds=[0], strategies={"a": {}}, limits=limits))
+    monkeypatch.setattr("nas.sweep.run.run_trials", lambda _context, _trials, _box, _parallel: {bad["trial"]: "bad"})
+    only = write(
+        tmp_path / "sweep.yaml", seeds=[0], strategies={"a": {"strategy": "random"}}, limits={"b": limits["impossible"]}
+    )
+    with pytest.raises(NasError, match="every trial failed, the first with: bad"):
+        run_sweep(run, only)
 
 
 def test_a_cluster_too_small_is_told_at_once(run: Path, tmp_path: Path) -> None:
