@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from nas.pareto import ParetoFront
     from nas.pipeline import run, run_stage
     from nas.run_directory import RunDirectory
+    from nas.sweep.run import run_sweep
 
 _HOMES = {
     "Candidate": "nas.candidate",
@@ -37,6 +38,7 @@ _HOMES = {
     "measure_once": "nas.ledger",
     "run": "nas.pipeline",
     "run_stage": "nas.pipeline",
+    "run_sweep": "nas.sweep.run",
 }
 
 __all__ = [
@@ -55,6 +57,7 @@ __all__ = [
     "measure_once",
     "run",
     "run_stage",
+    "run_sweep",
 ]
 
 

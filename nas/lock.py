@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import os
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from nas.errors import BusyError
+
+_POLL_S = 0.2
 
 if sys.platform == "win32":
     import msvcrt
@@ -23,8 +26,12 @@ else:
 
 
 @contextmanager
-def exclusive(path: Path) -> Iterator[None]:
+def exclusive(path: Path, *, patience_s: float = 0.0) -> Iterator[None]:
     """Hold the lock file ``path`` for the length of the block.
+
+    Args:
+        path: the file; made where it is missing.
+        patience_s: how long another process that holds it is waited for.
 
     Raises:
         BusyError: another process holds it.
@@ -32,12 +39,18 @@ def exclusive(path: Path) -> Iterator[None]:
     path.parent.mkdir(parents=True, exist_ok=True)
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
     try:
-        try:
-            _take(descriptor)
-        except OSError as error:
-            raise BusyError(
-                f"another process is working on {path.parent}; wait for it or stop it, or use another run directory"
-            ) from error
+        deadline = time.monotonic() + patience_s
+        while True:
+            try:
+                _take(descriptor)
+                break
+            except OSError as error:
+                if time.monotonic() >= deadline:
+                    raise BusyError(
+                        f"another process is working on {path.parent}; wait for it or stop it, or use another run "
+                        "directory"
+                    ) from error
+                time.sleep(_POLL_S)
         yield
     finally:
         os.close(descriptor)

@@ -31,7 +31,7 @@ def check(config: Config) -> None:
     make_targets(config)
     _check_size(config)
     check_counted_limits(config)
-    _rehearse_search(config)
+    rehearse_search(config)
     if config.ledger is not None:
         Ledger(config.ledger).close()
     if config.predictor.fleet is not None:
@@ -47,8 +47,12 @@ def _check_size(config: Config) -> None:
         )
 
 
-def _rehearse_search(config: Config) -> None:
-    """Make the searcher and ask it once; in memory, for a study in a storage must not begin here."""
+def rehearse_search(config: Config) -> None:
+    """Make a run's searcher and ask it once; in memory, for a study in a storage must not begin here.
+
+    Raises:
+        NasError: options that the searcher cannot use.
+    """
     section = config.search
     options = dict(section.options)
     if options.get("storage") is not None:

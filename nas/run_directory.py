@@ -11,6 +11,7 @@
 ``predictors/``                 ``<target>/`` (the predictor's own files), ``scores.json`` (held-out check)
 ``search/``                     ``candidates.jsonl`` (all judged), ``state.json`` (to resume), ``front.json``;
                                 ``accuracy_predictor/`` where accuracy was predicted
+``sweep/``                      ``trials/<key>/`` (as ``search/``, with ``trial.json``), ``results.json`` and ``.csv``
 ``confirm/``                    ``models/<key>/`` (the files that are shipped), ``members/``, ``front.json``;
                                 ``rounds/<number>/`` (``round.json``; from the second on ``fit.json``, ``predictors/``,
                                 ``candidates.jsonl``, ``state.json``)

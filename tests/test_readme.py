@@ -22,6 +22,7 @@ from typer.testing import CliRunner
 
 from nas.cli.app import app
 from nas.config import load_config, make_config
+from nas.sweep import load_sweep
 
 ROOT = Path(__file__).parents[1]
 DOCUMENTS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs" / "guide").glob("*.md"))]
@@ -117,6 +118,8 @@ def test_every_command_works_as_it_stands(
     for block in blocks(document, "yaml"):
         if "space:" in block:
             (tmp_path / "photos.yaml").write_text(block)
+        if "seeds:" in block:
+            (tmp_path / "sweep.yaml").write_text(re.sub(r"seeds: .*", "seeds: [0]", block))
     for command in commands(document):
         program, *words = command.split()
         if program == "nas":
@@ -159,6 +162,10 @@ def test_every_piece_of_yaml_is_a_config_or_part_of_one(
     whole = load_config(ROOT / "experiments" / "configs" / "digits.yaml").model_dump(mode="json")
     for block in blocks(document, "yaml"):
         values = yaml.safe_load(block)
+        if "seeds" in values:
+            (tmp_path / "sweep.yaml").write_text(block)
+            load_sweep(tmp_path / "sweep.yaml")
+            continue
         if values.keys() == {"devices"}:
             (tmp_path / "devices.yaml").write_text(block)
         # Objectives and limits speak of targets by their names.

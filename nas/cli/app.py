@@ -19,6 +19,7 @@ from nas.cli.agent import add_agent_commands
 from nas.cli.devices import devices_app
 from nas.cli.errors import reported
 from nas.cli.progress import ConsoleProgress
+from nas.cli.sweep import sweep_command
 
 app = typer.Typer(
     help="Hardware-aware neural architecture search: from one config file to measured, exported networks.",
@@ -132,6 +133,8 @@ for _stage, _description in (
     ("report", "Write the report of a run, finished or not."),
 ):
     app.command(_stage)(_stage_command(_stage, _description))
+
+app.command("sweep")(sweep_command)
 
 
 @app.command("fleet")

@@ -33,7 +33,8 @@ class OptunaSearcher:
     before it, so nothing that decides what comes next is kept in memory. An architecture that is sampled again is told
     its known result and never returned.
 
-    Only one process may search on a study at a time.
+    Only one process searches on a study at a time; others are refused while it lives. In a storage it is a study like
+    any other, to be looked at in Optuna's dashboard while it grows.
 
     Args:
         space: what is searched.
@@ -41,8 +42,8 @@ class OptunaSearcher:
         rng: source of the seed.
         sampler: name of the sampler: its class in ``optuna.samplers`` in lower case, without ``Sampler``.
         sampler_options: keyword arguments of that class.
-        storage: URL of a database, such as ``sqlite:///search.sqlite`` or ``postgresql+psycopg://...``; in memory if
-            None, which ``state`` then holds all of.
+        storage: URL of a database, such as ``sqlite:///search.sqlite`` or ``postgresql+psycopg://...``, or
+            ``journal:PATH``, a file that may lie on a network disk; in memory if None, and then all in ``state``.
         study: name of the study in the storage; needed where there is a storage.
 
     Raises:
@@ -77,7 +78,7 @@ class OptunaSearcher:
             self._adopt()
 
     def _open(self, storage: str | None, study: str) -> None:
-        self._store = StudyStore(storage, study, [objective.direction for objective in self._problem.objectives])
+        self._store = StudyStore(storage, study, self._problem.objectives)
         self._seed = self._store.claim(self._header, self._seed)
 
     def _next_sampler(self, number: int) -> BaseSampler:

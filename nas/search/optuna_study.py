@@ -12,18 +12,30 @@ from typing import Any
 
 import optuna
 from optuna.distributions import CategoricalDistribution, IntDistribution
-from optuna.storages import BaseStorage, InMemoryStorage, RDBStorage
+from optuna.storages import BaseStorage, InMemoryStorage
 from optuna.trial import FrozenTrial, TrialState
 from sqlalchemy.exc import SQLAlchemyError
 
 from nas.errors import NasError
-from nas.objective import Direction
+from nas.objective import Objective
+from nas.search.study_lock import JOURNAL, hold, open_storage
 from search_spaces import SearchSpace
 
 MARGINS = "margins"
 """User attribute of a trial: how far it is beyond each limit."""
 
 _ABSTRACT = ("base", "basega", "partialfixed", "grid")  # the last two need a search space of their own
+
+
+_FAILURES = (
+    optuna.exceptions.OptunaError,
+    SQLAlchemyError,
+    ImportError,
+    OSError,
+    RuntimeError,
+    TypeError,
+    ValueError,
+)
 
 
 @contextmanager
@@ -40,7 +52,7 @@ def optuna_errors(doing: str) -> Iterator[None]:
             # Experimental features are asked for by name here; constraints_func is what Optuna 4 to 6 have in common.
             warnings.simplefilter("ignore")
             yield
-    except (optuna.exceptions.OptunaError, SQLAlchemyError, ImportError, ValueError, TypeError, RuntimeError) as error:
+    except _FAILURES as error:
         raise NasError(f"Optuna failed while {doing}: {error}") from error
     finally:
         optuna.logging.set_verbosity(verbosity)
@@ -86,9 +98,12 @@ def check_storage(url: object) -> str:
         NasError: no URL, a driver that is missing, or a database that cannot be opened.
     """
     if not isinstance(url, str):
-        raise NasError(f"optuna: storage is {url!r}; give the URL of a database, such as sqlite:///search.sqlite")
+        raise NasError(
+            f"optuna: storage is {url!r}; give the URL of a database, such as sqlite:///search.sqlite, or a file as "
+            f"{JOURNAL}search.log"
+        )
     with optuna_errors("opening its storage"):
-        RDBStorage(url)
+        open_storage(url)
     return "sqlite://"
 
 
@@ -148,15 +163,25 @@ class Parameters:
 
 
 class StudyStore:
-    """A study and the storage below it."""
+    """A study and the storage below it, which this process alone searches on.
 
-    def __init__(self, url: str | None, name: str, directions: Sequence[Direction]) -> None:
+    Raises:
+        NasError: the storage cannot be opened, or another process searches on the study.
+    """
+
+    def __init__(self, url: str | None, name: str, objectives: Sequence[Objective]) -> None:
         self.in_memory = url is None
         self.name = name
+        self._names = [objective.metric for objective in objectives]
         with optuna_errors(f"opening study {name!r}"):
-            self._storage: BaseStorage = InMemoryStorage() if url is None else RDBStorage(url)
+            self._storage: BaseStorage = InMemoryStorage() if url is None else open_storage(url)
+            if url is not None:
+                hold(url, name)
             self.study = optuna.create_study(
-                storage=self._storage, study_name=name, directions=list(directions), load_if_exists=True
+                storage=self._storage,
+                study_name=name,
+                directions=[objective.direction for objective in objectives],
+                load_if_exists=True,
             )
         self._id = self._storage.get_study_id_from_name(name)
 
@@ -170,6 +195,8 @@ class StudyStore:
         if found is None and not self.study.get_trials(deepcopy=False):
             found = {**owner, "seed": seed}
             self.study.set_user_attr("hwnas", found)
+            with optuna_errors(f"naming the objectives of study {self.name!r}"):
+                self.study.set_metric_names(self._names)  # for whoever looks at it in Optuna's dashboard
         if found is None or {**found, "seed": None} != {**owner, "seed": None}:
             raise NasError(
                 f"the Optuna study {self.name!r} in this storage belongs to another search ({found}); "

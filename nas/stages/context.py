@@ -45,12 +45,13 @@ class Context:
     Args:
         run: run directory, held by this process.
         progress: listener.
+        config: the run's, with what does not decide on its weights changed; as it is if left out.
     """
 
-    def __init__(self, run: RunDirectory, progress: Progress) -> None:
+    def __init__(self, run: RunDirectory, progress: Progress, config: Config | None = None) -> None:
         self.run = run
         self.progress = progress
-        self.config: Config = run.config
+        self.config: Config = config or run.config
         # Sums are added up in another order with another number of threads, and a resumed run must not differ.
         torch.set_num_threads(self.config.threads)
         compute_deterministically()

@@ -21,11 +21,19 @@ Judge = Callable[[Sequence[Architecture]], list[Candidate]]
 
 def counted_judge(config: Config) -> Judge:
     """What gives a network's counted metrics alone."""
-    return _composite(config, {}, None).cheap
+    return predicting_judge(config, {})
+
+
+def predicting_judge(config: Config, predictors: Mapping[str, NetworkPredictor]) -> Judge:
+    """What gives a network's counted metrics and its predicted latencies."""
+    return _composite(config, predictors, None).cheap
 
 
 def make_evaluator(
-    context: Context, predictors: Mapping[str, NetworkPredictor], accuracies: Accuracies
+    context: Context,
+    predictors: Mapping[str, NetworkPredictor],
+    accuracies: Accuracies,
+    folder: Sequence[str] = ("search",),
 ) -> CompositeEvaluator:
     """The evaluator of a run.
 
@@ -33,6 +41,7 @@ def make_evaluator(
         context: the run.
         predictors: by target; what it finds lacks the latencies on targets that have none.
         accuracies: evaluates architectures in the trained supernet.
+        folder: parts of the path in the run directory where accuracies are kept.
 
     Raises:
         NasError: weights other than those that the run was trained to.
@@ -47,9 +56,9 @@ def make_evaluator(
         )
     cached = CachedAccuracies(
         accuracies,
-        context.path("search", "accuracies.jsonl"),
+        context.path(*folder, "accuracies.jsonl"),
         weights=weights,
-        settings=_evaluation_digest(context),
+        settings=evaluation_digest(context),
     )
     return _composite(config, predictors, cached)
 
@@ -68,7 +77,7 @@ def _composite(
     )
 
 
-def _evaluation_digest(context: Context) -> str:
+def evaluation_digest(context: Context) -> str:
     """Names all that an accuracy depends on beside the weights."""
     config = context.config
     parts = [config.seed, config.evaluation_threads, config.search.validation_images]

@@ -17,7 +17,7 @@ from nas.files import read_json, reading, write_json
 from nas.objective import Problem
 from nas.search import Searcher, get_searcher
 
-_STORED = ("storage", "study")
+STORED = ("storage", "study")
 """Options of a searcher that outlive the run."""
 
 
@@ -33,7 +33,7 @@ def make_searcher(config: Config, rng: np.random.Generator, problem: Problem | N
         NasError: options that it does not have or cannot use.
     """
     section, wanted = config.search, problem or config.problem
-    options = {k: v for k, v in section.options.items() if problem is None or k not in _STORED}
+    options = {k: v for k, v in section.options.items() if problem is None or k not in STORED}
     space = config.make_space()
     return get_searcher(section.strategy, space, wanted.objectives, wanted.limits, rng=rng, options=options)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from nas.candidate import ACCURACY, Candidate
 from nas.evaluate import CompositeEvaluator
@@ -24,6 +24,7 @@ def search_on(
     problem: Problem | None = None,
     known: Sequence[Candidate] = (),
     first: Sequence[Architecture] = (),
+    on_batch: Callable[[Sequence[Candidate]], None] = lambda _judged: None,
 ) -> list[Candidate]:
     """Judge a number of candidates that nobody has judged, or go on where an earlier process stopped.
 
@@ -37,6 +38,7 @@ def search_on(
         problem: what to search for; what the config asks for if left out.
         known: candidates to go on from.
         first: what to judge before anything is asked for.
+        on_batch: told of all that was judged here, at the beginning and after each batch that is kept.
 
     Returns:
         What was judged here, in order; predicted accuracies are kept beside in the history, nothing goes on from them.
@@ -52,6 +54,7 @@ def search_on(
     judged = found_by(history.resume(searcher))
     label = "search" if folder[0] == "search" else f"{folder[0]}: search"
     progress.start(label, evaluations, "candidate", done=len(judged))
+    on_batch(judged)
     screening = make_screening(context, evaluator.cheap if latencies is None else None, folder, problem)
     told = {candidate.arch.key for candidate in (*known, *judged)}
     ahead = [arch for arch in first if arch.key not in told]
@@ -70,6 +73,7 @@ def search_on(
         searcher.tell(candidates)
         history.append([*(chosen.predicted if chosen else ()), *candidates], searcher.state())
         judged += candidates
+        on_batch(judged)
     return judged
 
 

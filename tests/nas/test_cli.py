@@ -20,7 +20,8 @@ from nas.cli.app import app
 from nas.cli.errors import reported
 from nas.cli.progress import ConsoleProgress
 from nas.errors import NasError
-from nas.run_directory import STAGES
+from nas.files import write_json
+from nas.run_directory import STAGES, RunDirectory
 from supernet import TrainProgress
 from supernet.status import write_status
 
@@ -47,7 +48,7 @@ def refused(*words: object) -> str:
 def test_help_lists_every_stage() -> None:
     code, stdout, _ = invoke("--help")
     assert code == 0
-    for verb in (*STAGES, "run", "init", "status", "spaces", "devices"):
+    for verb in (*STAGES, "run", "init", "status", "spaces", "devices", "sweep"):
         assert verb in stdout
 
 
@@ -107,6 +108,19 @@ def test_a_stage_needs_a_run_directory(stage: str, tmp_path: Path) -> None:
 def test_a_stage_names_the_one_that_must_come_first(stage: str, tmp_path: Path) -> None:
     assert invoke("init", FAKE, tmp_path / "run")[0] == 0
     assert "run `nas train " in refused(stage, tmp_path / "run")
+
+
+def test_a_sweep_needs_a_run_with_fitted_predictors_and_a_file(tmp_path: Path) -> None:
+    sweep, run = tmp_path / "sweep.yaml", tmp_path / "run"
+    assert "nas init" in refused("sweep", run, sweep)
+    assert invoke("init", FAKE, run)[0] == 0
+    assert f"`nas sweep` needs what `nas train` makes; run `nas train {run}` first" in refused("sweep", run, sweep)
+    for stage in ("train", "profile", "fit"):
+        write_json(RunDirectory(run).result(stage), {})
+    assert "sweep.yaml cannot be read" in refused("sweep", run, sweep)
+    sweep.write_text("seeds: [0]\nstrategie: {}\n")
+    assert "did you mean 'strategies'" in refused("sweep", run, sweep)
+    assert not (run / "sweep").exists()
 
 
 def test_a_run_with_another_config_is_refused_and_kept(tmp_path: Path) -> None:

@@ -19,6 +19,7 @@ from nas.errors import NasError
 from nas.objective import Problem
 from nas.search import OptunaSearcher
 from nas.search.optuna_study import sampler_names
+from nas.search.study_lock import open_storage
 from search_spaces import Architecture, SearchSpace, get_space
 
 Judge = Callable[[Sequence[Architecture]], list[Candidate]]
@@ -39,13 +40,15 @@ def rounds(searcher: OptunaSearcher, judge: Judge, count: int) -> list[Architect
     return asked
 
 
-@pytest.fixture
-def storage(tmp_path: Path) -> str:
-    return f"sqlite:///{tmp_path / 'search.sqlite'}"
+@pytest.fixture(params=["sqlite:///{}.sqlite", "journal:{}.log"])
+def storage(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    return str(request.param).format(tmp_path / "search")
 
 
 def load(storage: str) -> optuna.Study:
-    return optuna.load_study(study_name="s", storage=storage)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # journals are experimental in some versions
+        return optuna.load_study(study_name="s", storage=open_storage(storage))
 
 
 def test_storage_alone_resumes_the_search(space: SearchSpace, problem: Problem, judge: Judge, storage: str) -> None:
@@ -135,6 +138,16 @@ def test_infeasible_trials_carry_constraints_and_stand_in_values(
     assert all(trial.values[0] >= worst or trial.values[0] == 0.0 for trial in by_margin)
 
 
+def test_a_study_can_be_looked_at_in_optunas_own_terms(
+    space: SearchSpace, problem: Problem, judge: Judge, storage: str
+) -> None:
+    rounds(make_searcher(space, problem, storage=storage, study="s"), judge, 2)
+    study = load(storage)
+    assert study.metric_names == [objective.metric for objective in problem.objectives]
+    assert [direction.name.lower() for direction in study.directions] == [o.direction for o in problem.objectives]
+    assert len(study.trials) >= 6 and len(study.best_trials) >= 1
+
+
 def test_study_of_another_search_is_refused(space: SearchSpace, problem: Problem, storage: str) -> None:
     make_searcher(space, problem, storage=storage, study="s")
     with pytest.raises(NasError, match=r"'s' in this storage belongs to another search .* choose another study name"):
@@ -144,7 +157,7 @@ def test_study_of_another_search_is_refused(space: SearchSpace, problem: Problem
 
 
 def test_studies_not_made_here_are_refused(space: SearchSpace, problem: Problem, storage: str) -> None:
-    study = optuna.create_study(storage=storage, study_name="s", directions=["maximize", "minimize"])
+    study = optuna.create_study(storage=open_storage(storage), study_name="s", directions=["maximize", "minimize"])
     study.tell(study.ask(), [1.0, 1.0])
     with pytest.raises(NasError, match="belongs to another search"):
         make_searcher(space, problem, storage=storage, study="s")
@@ -158,6 +171,7 @@ def test_studies_not_made_here_are_refused(space: SearchSpace, problem: Problem,
         ({"storage": "sqlite:///x.sqlite"}, "give the study's name too"),
         ({"storage": "nowhere://x", "study": "s"}, "Optuna failed while opening study 's'"),
         ({"storage": "sqlite:////no/such/folder/x.sqlite", "study": "s"}, "Optuna failed while opening study 's'"),
+        ({"storage": "journal:/no/such/folder/x.log", "study": "s"}, "Optuna failed while opening study 's'"),
     ],
 )
 def test_wrong_settings_are_refused(space: SearchSpace, problem: Problem, options: Options, message: str) -> None:
