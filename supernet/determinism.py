@@ -12,4 +12,4 @@ def compute_deterministically() -> None:
     compares), and on a CPU the filling was a fifth of a training step.
     """
     torch.use_deterministic_algorithms(True, warn_only=True)
-    torch.utils.deterministic.fill_uninitialized_memory = False
+    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]  # not in its stub
