@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import os
-import re
 from dataclasses import asdict, replace
-from typing import Annotated, Any, Literal, get_args
+from typing import Any, Literal, get_args
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
 from devices import (
     BOARDS,
     MOST_THREADS,
     Board,
-    Device,
     DeviceError,
     Format,
     MeasureSettings,
@@ -24,7 +22,9 @@ from devices import (
 )
 from latency_predictors import MINIMUM_CHECKED, predictor_names
 from nas.candidate import ACCURACY, latency_metric, metric_names
+from nas.config.base import FileName, Section
 from nas.config.errors import nearest
+from nas.config.pools import PoolSection, UnitSection
 from nas.objective import Limit, Objective, Problem
 from nas.search import searcher_names
 from search_spaces import SearchSpace, get_space
@@ -33,12 +33,6 @@ from supernet.data import DataSettings, Source
 
 MOST_WORKERS = 1024
 """More processes than share one batch, or one search: such a number was not meant."""
-
-
-def _file_name(value: str) -> str:
-    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}", value):
-        raise ValueError(f"{value!r} names a folder; use letters, digits, '-' and '_', at most 64 of them")
-    return value
 
 
 def _usable_cores() -> int:
@@ -56,12 +50,6 @@ def _whole_board(given: Any) -> Any:  # noqa: ANN401 (whatever the file holds)
 
 def _is_size(value: Any) -> bool:  # noqa: ANN401
     return isinstance(value, int) and not isinstance(value, bool)
-
-
-class Section(BaseModel):
-    """Base of every section: immutable; keys that are not known are refused, and so are NaN and infinity."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 class SpaceSection(Section):
@@ -101,7 +89,7 @@ class TargetSection(Section):
         options: settings of the device; they go before those of its definition.
     """
 
-    name: Annotated[str, AfterValidator(_file_name)]
+    name: FileName
     device: str
     precision: Precision = "int8"
     format: Format | None = None
@@ -118,7 +106,7 @@ class DeviceSection(Section):
         options: settings of the backend.
     """
 
-    name: Annotated[str, AfterValidator(_file_name)]
+    name: FileName
     backend: str
     options: dict[str, Any] = Field(default_factory=dict)
 
@@ -245,6 +233,8 @@ class Config(Section):
             without Ray.
         devices: devices of the user's own that targets name; or the path of a file that defines them. Where neither is
             given, ``devices.yaml`` in the working directory or in ``~/.config/hwnas`` defines them.
+        pools: equal devices that share the measuring of one, leased through a Ray cluster. Which they are decides on
+            nothing but the time it takes.
         boards: microcontrollers that every network must fit on: names of `nas devices list`, or budgets of one's own.
             Each adds its limits on ``flash_bytes`` and ``peak_activation_bytes``.
         objectives: what to improve; accuracy and the latency on every target if left out.
@@ -263,6 +253,7 @@ class Config(Section):
     train: TrainSettings = TrainSettings()
     targets: tuple[TargetSection, ...] = Field(min_length=1)
     devices: tuple[DeviceSection, ...] = ()
+    pools: tuple[PoolSection, ...] = ()
     boards: tuple[Board, ...] = ()
     measure: MeasureSettings = MeasureSettings()
     profile: ProfileSection = ProfileSection()
@@ -324,6 +315,21 @@ class Config(Section):
         return self
 
     @model_validator(mode="after")
+    def _pools_are_used(self) -> Config:
+        used = [target.device for target in self.targets]
+        pooled = [pool.device for pool in self.pools]
+        for device in pooled:
+            if device not in used:
+                raise ValueError(f"a pool is of device {device!r}, which no target names{nearest(device, used)}")
+            if pooled.count(device) > 1:
+                raise ValueError(f"two pools are of device {device!r}; give all its units in one")
+        units = [unit for pool in self.pools for unit in pool.units]
+        for unit in units:
+            if any(other.name == unit.name and other.resource != unit.resource for other in units):
+                raise ValueError(f"unit {unit.name!r} has two resources; give what is one thing one, or another name")
+        return self
+
+    @model_validator(mode="after")
     def _boards_are_counted_right(self) -> Config:
         for target in self.targets:
             if self.boards and target.precision == "float32":
@@ -370,16 +376,16 @@ class Config(Section):
         """The search space of this run."""
         return get_space(self.space.name, self.space.options)
 
-    def make_device(self, target: TargetSection) -> Device:
-        """The device of a target.
-
-        Raises:
-            DeviceError: options that it does not have or cannot use.
-        """
+    def device_of(self, target: TargetSection) -> tuple[str, dict[str, Any]]:
+        """Backend and options of a target's device."""
         own = next((device for device in self.devices if device.name == target.device), None)
         if own is None:
-            return get_device(target.device, target.options)
-        return get_device(own.backend, {**own.options, **target.options})
+            return target.device, dict(target.options)
+        return own.backend, {**own.options, **target.options}
+
+    def units_of(self, target: TargetSection) -> tuple[UnitSection, ...]:
+        """The units that share a target's measuring; none where its device is no pool."""
+        return next((pool.units for pool in self.pools if pool.device == target.device), ())
 
     @property
     def deployed_bits(self) -> int:

@@ -2,25 +2,30 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+import threading
+from collections import Counter
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
-from devices import Artifact, Measurement, MeasureSettings
-from nas.campaign import Campaign, Pair
+from devices import Measurement
+from nas.campaign import Campaign, Pair, Record
 from nas.candidate import Metric
+from nas.distributed.lease import Lease
+from nas.distributed.measuring import Orders, measure_on_units
+from nas.distributed.pool import PooledDevice
+from nas.distributed.unit_device import UnitDevice
 from nas.ledger import Ledger
 from nas.sentinel import write_sentinel
+from nas.stages.bench import Bench
 from nas.stages.context import Context
 from nas.stages.models import Artifacts
 from nas.stages.targets import Target
-from nas.visits import BOOT, TIME, Visit, agreement, count_flags, describe, merge, visit_settings
+from nas.visits import Visit, agreement, count_flags, describe, merge
 
 Row = dict[str, Any]
-
-_BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
+OnVisit: TypeAlias = Callable[[Pair, Visit | None], None]
 
 
 @dataclass(frozen=True)
@@ -58,7 +63,9 @@ def measure_all(context: Context, stage: str, order: Sequence[Pair], artifacts: 
 
     with context.ledger() as ledger:
         folder = context.path(stage, "sentinel")
-        measured = run_campaign(ledger, context.targets, artifacts, orders, sentinels=folder, on_visit=tell)
+        measured = run_campaign(
+            ledger, context.targets, artifacts, orders, sentinels=folder, on_visit=tell, note=progress.note
+        )
     for name, row in measured.quality.items():
         progress.note(f"{stage}: {name}: {describe(row)}")
     return measured
@@ -84,9 +91,12 @@ def run_campaign(
     orders: Sequence[Sequence[Pair]],
     *,
     sentinels: Path,
-    on_visit: Callable[[Pair, Visit | None], None] = lambda _pair, _visit: None,
+    on_visit: OnVisit = lambda _pair, _visit: None,
+    note: Callable[[str], None] = lambda _: None,
 ) -> Measured:
     """Measure networks on targets, and keep everything in a ledger.
+
+    Targets that are pools come last, all their units at once; others are measured here, one thing after the other.
 
     Args:
         ledger: keeps every visit, and what the visits to each network come to.
@@ -95,100 +105,83 @@ def run_campaign(
         orders: for each pass, networks' keys and targets' names in the order they are visited.
         sentinels: folder of the sentinel's model files.
         on_visit: told of each visit, as by a ``Campaign``.
+        note: told in a sentence what became of a pool's unit.
 
     Raises:
-        NasError: a ledger that cannot be used.
+        NasError: a ledger that cannot be used, or no unit is left of a pool.
     """
-    bench = _Bench(ledger, targets, artifacts, passes=len(orders), sentinels=sentinels)
+    # A simulated device does not drift: nothing is timed there.
+    real = [target for target in targets if target.device.info().kind != "simulated"]
+    written = write_sentinel(sentinels, [target.variant for target in real]) if real else {}
+    watched = {target.name: written[target.variant] for target in real}
+    bench = Bench(ledger, targets, artifacts, passes=len(orders), sentinels=watched)
     before = {pair: bench.settled(pair) for pair in orders[0]}
     done = {pair: measurement for pair, measurement in before.items() if measurement is not None}
-    campaign = Campaign(orders, bench, watched=bench.sentinels.keys(), settled=done.keys(), on_visit=on_visit)
-    campaign.run()
-    drifts = {target.name: campaign.drift(target.name) for target in targets}
+    pools = {target.name: target.device for target in targets if isinstance(target.device, PooledDevice)}
+    teller = _Teller(on_visit)
+    here = Campaign(
+        [[pair for pair in order if pair[1] not in pools or pair in done] for order in orders],
+        bench,
+        watched=watched.keys() - pools.keys(),
+        settled=done.keys(),
+        on_visit=teller.of_campaign(),
+    )
+    here.run()
+    elsewhere = [[pair for pair in order if pair[1] in pools and pair not in done] for order in orders]
+    before_now = [_found_on(bench, unit.name, watched) for pool in pools.values() for unit in pool.units]
+
+    def begin(lease: Lease, devices: Mapping[str, UnitDevice], part: Orders) -> Campaign:
+        on_unit = bench.on(lease.unit.name, devices)
+        return Campaign(part, on_unit, watched=watched.keys() & devices.keys(), on_visit=teller.of_campaign())
+
+    made = measure_on_units(elsewhere, pools, begin, note) if elsewhere[0] else []
+    record = Record.together([here, *before_now, *made])
+    drifts = {target.name: record.drift(target.name) for target in targets}
     for pair in orders[0]:
         if pair not in done:
             settings = bench.targets[pair[1]].settings
-            done[pair] = bench.keep(pair, merge(campaign.visits[pair], settings, len(orders), drifts[pair[1]]))
-    quality = {target.name: _summary(campaign, done, target.name) for target in targets}
+            done[pair] = bench.keep(pair, merge(record.visits[pair], settings, len(orders), drifts[pair[1]]))
+    quality = {target.name: _summary(record, done, target.name) for target in targets}
     return Measured({pair: done[pair] for pair in orders[0]}, quality)
 
 
-class _Bench:
-    """Measures on targets and keeps everything in a ledger."""
-
-    def __init__(
-        self,
-        ledger: Ledger,
-        targets: Sequence[Target],
-        artifacts: Mapping[str, Artifacts],
-        *,
-        passes: int,
-        sentinels: Path,
-    ) -> None:
-        self.targets = {target.name: target for target in targets}
-        self._keys = {name: target.device.info().key for name, target in self.targets.items()}
-        self._ledger = ledger
-        self._artifacts = artifacts
-        self._passes = passes
-        # A simulated device does not drift: nothing is timed there.
-        real = [target for target in targets if target.device.info().kind != "simulated"]
-        written = write_sentinel(sentinels, [target.variant for target in real]) if real else {}
-        self.sentinels = {target.name: written[target.variant] for target in real}
-
-    def settled(self, pair: Pair) -> Measurement | None:
-        """The whole measurement of a pair, if it was made before."""
-        return self._known(pair[1], self._artifact(pair), self.targets[pair[1]].settings)
-
-    def keep(self, pair: Pair, measurement: Measurement) -> Measurement:
-        """Record a whole measurement; what everyone sees under its key."""
-        self._ledger.record(measurement, self._keys[pair[1]])
-        return self.settled(pair) or measurement
-
-    def known(self, pair: Pair, visit: int) -> Measurement | None:
-        return self._known(pair[1], self._artifact(pair), self._settings(pair[1], visit))
-
-    def measure(self, pair: Pair, visit: int) -> Measurement:
-        return self._measure(pair[1], self._artifact(pair), self._settings(pair[1], visit))
-
-    def known_sentinel(self, target: str, visit: int) -> Measurement | None:
-        return self._known(target, self.sentinels[target], self._sentinel_settings(target, visit))
-
-    def measure_sentinel(self, target: str, visit: int) -> Measurement:
-        return self._measure(target, self.sentinels[target], self._sentinel_settings(target, visit))
-
-    def _artifact(self, pair: Pair) -> Artifact:
-        return self._artifacts[pair[0]][self.targets[pair[1]].variant]
-
-    def _settings(self, target: str, visit: int) -> MeasureSettings:
-        return visit_settings(self.targets[target].settings, self._passes, visit)
-
-    def _sentinel_settings(self, target: str, visit: int) -> MeasureSettings:
-        return replace(self._settings(target, visit), thorough=False)
-
-    def _known(self, target: str, artifact: Artifact, settings: MeasureSettings) -> Measurement | None:
-        found = self._ledger.get(artifact.sha256, self._keys[target], settings.key)
-        return found if found is not None and found.ok else None
-
-    def _measure(self, target: str, artifact: Artifact, settings: MeasureSettings) -> Measurement:
-        made = _dated(self.targets[target].device.measure(artifact, settings))
-        self._ledger.record(made, self._keys[target])
-        return self._ledger.get(artifact.sha256, self._keys[target], settings.key) or made
+def _found_on(bench: Bench, unit: str, watched: Collection[str]) -> Campaign:
+    """The sentinels that were measured on a unit before, also where it cannot be had now: its drift was then."""
+    found = Campaign([], bench.on(unit), watched=watched)
+    found.run()
+    return found
 
 
-def _dated(measurement: Measurement) -> Measurement:
-    """The measurement with the moment by a clock that nobody sets: that of this machine, wherever the device is."""
-    if dict(measurement.environment).get("simulated"):
-        return measurement  # the same at every time
-    try:
-        boot = _BOOT_ID.read_text(encoding="ascii").strip()[:8]
-    except OSError:
-        boot = "unknown"
-    moment = ((BOOT, boot), (TIME, f"{time.monotonic():.3f}"))
-    return replace(measurement, environment=(*measurement.environment, *moment))
+class _Teller:
+    """Tells of every visit once, also where campaigns are in several threads or one goes on with another's networks.
+
+    Args:
+        on_visit: who is told.
+    """
+
+    def __init__(self, on_visit: OnVisit) -> None:
+        self._on_visit = on_visit
+        self._told = Counter[Pair]()
+        self._lock = threading.Lock()
+
+    def of_campaign(self) -> OnVisit:
+        """What is told by one campaign."""
+        seen = Counter[Pair]()
+
+        def tell(pair: Pair, visit: Visit | None) -> None:
+            with self._lock:
+                if visit is None or not visit.attempt:
+                    seen[pair] += 1
+                    if seen[pair] <= self._told[pair]:
+                        return
+                    self._told[pair] = seen[pair]
+                self._on_visit(pair, visit)
+
+        return tell
 
 
-def _summary(campaign: Campaign, done: Mapping[Pair, Measurement], target: str) -> Row:
-    visits, drift = campaign.of_target(target), campaign.drift(target)
+def _summary(record: Record, done: Mapping[Pair, Measurement], target: str) -> Row:
+    visits, drift = record.of_target(target), record.drift(target)
     measured = [measurement for pair, measurement in done.items() if pair[1] == target and measurement.ok]
     factors = [visit.factor(drift) for of_one in visits.values() for visit in of_one if visit.measurement.ok]
     return {
@@ -197,7 +190,7 @@ def _summary(campaign: Campaign, done: Mapping[Pair, Measurement], target: str) 
         "agreement_uncorrected": agreement(visits, drift, corrected=False),
         "drift_method": drift.method,
         "largest_drift": max((abs(factor - 1) for factor in factors), default=0.0),
-        "sentinels": len(campaign.sentinels.get(target, ())),
+        "sentinels": len(record.sentinels.get(target, ())),
         "repeated": sum(visit.attempt > 0 for of_one in visits.values() for visit in of_one),
         "flags": count_flags(measured),
     }
