@@ -3,15 +3,16 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
-HELPERS := $(addprefix experiments/benchmarks/,common.py note10.py tables.py) \
+# Not for `make bench`: what is imported by others, and what needs root and most of an hour.
+HELPERS := $(addprefix experiments/benchmarks/,common.py note10.py tables.py arm64.py arm64_root.py) \
 	$(wildcard experiments/benchmarks/latency_*.py)
 BENCHMARKS := $(filter-out $(HELPERS),$(sort $(wildcard experiments/benchmarks/*.py)))
 
-.PHONY: help setup demo test check bench tables constraints clean
+.PHONY: help setup demo test test-arm64 check bench tables constraints clean
 .DEFAULT_GOAL := help
 
 help: ## List the targets
-	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | sort | expand -t 14
+	@grep -E '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | sort | expand -t 14
 
 setup: $(INSTALLED) ## Make .venv and install the project with its development tools
 
@@ -31,6 +32,9 @@ check: $(INSTALLED) ## Lint, format, types and import layers
 
 test: check ## Everything that must hold: check, then every test, two at a time
 	$(BIN)/pytest -n 2 --dist worksteal
+
+test-arm64: $(INSTALLED) ## As root on Debian: the agent on an emulated aarch64, made in build/arm64
+	HWNAS_ARM64=1 $(BIN)/pytest -rs tests/experiments/test_arm64.py
 
 bench: $(INSTALLED) ## Every benchmark, a short run each, into build/benchmarks
 	@failed=""; for script in $(BENCHMARKS); do \

@@ -11,7 +11,8 @@ from typing import Any, Literal, TypeAlias, get_args
 
 from devices.errors import DeviceError
 
-Format: TypeAlias = Literal["onnx", "tflite"]
+Format: TypeAlias = Literal["onnx", "tflite", "network"]
+"""``network`` is this project's own: the network as it is described, with its weights."""
 Precision: TypeAlias = Literal["float32", "int8", "int8_symmetric"]
 """``int8_symmetric`` is INT8 without zero points, which is all that TensorRT computes with."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import time
@@ -116,6 +117,14 @@ def _load(core: int, busy: Mapping[int, float]) -> float:
     return max(busy.get(other, 0.0) for other in siblings(core))
 
 
+def _move_others(cores: tuple[int, ...]) -> None:
+    """Move this process's other threads too: some runtimes keep theirs from one model to the next."""
+    with contextlib.suppress(OSError):  # not Linux
+        for thread in Path("/proc/self/task").iterdir():
+            with contextlib.suppress(OSError):  # it has ended meanwhile
+                os.sched_setaffinity(int(thread.name), cores)
+
+
 class Pinning:
     """Keeps this process on the least busy cores.
 
@@ -137,6 +146,7 @@ class Pinning:
         self._cores = choose_cores(threads, self._allowed, self._busy, self._cores)
         try:
             os.sched_setaffinity(0, self._cores)
+            _move_others(self._cores)
         except OSError:  # the cores were taken from the process meanwhile
             self._allowed, self._cores = frozenset(os.sched_getaffinity(0)), ()
         return self._cores

@@ -5,12 +5,14 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+from typing import ClassVar
 
 import numpy as np
 
 from devices.artifact import Artifact, Format
 from devices.device import DeviceInfo, LoadedModel
 from devices.errors import DeviceError
+from devices.file_device import FileDevice
 from devices.litert_cpu import LiteRTCPU
 from devices.measurement import Measurement, MeasureSettings
 from devices.onnxruntime_cpu import OnnxRuntimeCPU
@@ -18,7 +20,7 @@ from devices.registry import register_device
 
 
 @register_device("fake")
-class FakeDevice:
+class FakeDevice(FileDevice):
     """Simulated device: roofline model of the counted cost with seeded noise; nothing is timed.
 
     An inference takes ``overhead_s`` and the longer of computing and moving data (Williams et al. 2009, the roofline
@@ -37,8 +39,8 @@ class FakeDevice:
         DeviceError: a number out of its range.
     """
 
-    name = "fake"
-    formats: tuple[Format, ...] = ("onnx", "tflite")
+    name: ClassVar[str] = "fake"
+    formats: ClassVar[tuple[Format, ...]] = ("onnx", "tflite")
 
     def __init__(
         self,
@@ -87,6 +89,7 @@ class FakeDevice:
         Raises:
             DeviceError: as the real device of that format does.
         """
+        self._check_format(artifact)
         real = OnnxRuntimeCPU() if artifact.format == "onnx" else LiteRTCPU()
         return real.open(artifact, threads)
 
@@ -94,6 +97,7 @@ class FakeDevice:
         """Compute ``min_count`` samples. A file that is missing, changed or of unknown cost is a failed measurement."""
         environment = (("simulated", "roofline"),)
         try:
+            self._check_format(artifact)
             artifact.read()
             expected_s = self.expected_s(artifact, settings)
         except DeviceError as error:

@@ -6,9 +6,18 @@ import ctypes
 import gc
 import re
 from pathlib import Path
+from typing import Protocol
 
 _STATUS = Path("/proc/self/status")
 _CLEAR = Path("/proc/self/clear_refs")
+
+
+class Peak(Protocol):
+    """Watches memory from when it was made."""
+
+    def grown_bytes(self) -> int | None:
+        """Bytes of the peak since then, or none where nobody can tell."""
+        ...
 
 
 class PeakMemory:

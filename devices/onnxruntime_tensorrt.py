@@ -29,16 +29,6 @@ class OnnxRuntimeTensorRT(OnnxRuntimeCPU):
         """Who the device is; works even where the runtime is missing."""
         return replace(super().info(), kind="gpu")
 
-    def unavailable_reason(self) -> str | None:
-        """Why nothing can be measured here and what to do about it, or none."""
-        try:
-            self.runtime_version()
-        except DeviceError as error:
-            return f"{error}; {self.remedy}"
-        except Exception:  # a broken installation may fail in any way
-            return super().unavailable_reason()
-        return None
-
     def runtime_version(self) -> str:
         """Import the runtime and tell its version.
 

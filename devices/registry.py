@@ -43,6 +43,15 @@ def describe_device(name: str) -> str:
     return (_factory(name).__doc__ or "").strip().split("\n")[0]
 
 
+def device_module(name: str) -> str:
+    """Name of the module that registers a device; another process has to import it first.
+
+    Raises:
+        DeviceError: an unknown name.
+    """
+    return _factory(name).__module__
+
+
 def get_device(name: str, options: Mapping[str, Any] | None = None) -> Device:
     """Make a device.
 

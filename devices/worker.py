@@ -30,7 +30,6 @@ from devices.environment import describe_environment
 from devices.errors import DeviceError
 from devices.interval import sample_flags
 from devices.measurement import MeasureSettings
-from devices.memory import PeakMemory
 from devices.timing import take_samples, time_once
 from devices.watch import Snapshot, compare, snapshot
 from devices.worker_device import WorkerDevice
@@ -141,7 +140,7 @@ def measure(device: WorkerDevice, request: dict[str, Any], pinning: Pinning) -> 
     peak_bytes = None
     if settings.thorough:
         infer_once(device, artifact, settings.threads, image)
-        memory = PeakMemory()
+        memory = device.peak_memory()
         infer_once(device, artifact, settings.threads, image)
         peak_bytes = memory.grown_bytes()
     environment = dict(describe_environment())

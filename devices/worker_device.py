@@ -14,6 +14,7 @@ from devices.environment import cpu_model, describe_environment
 from devices.errors import DeviceError
 from devices.file_device import FileDevice
 from devices.measurement import Measurement, MeasureSettings
+from devices.memory import Peak, PeakMemory
 from devices.supervisor import Supervisor
 
 
@@ -37,11 +38,19 @@ class WorkerDevice(FileDevice):
 
     @abstractmethod
     def runtime_version(self) -> str:
-        """Import the runtime and tell its version; raises whatever the import raises."""
+        """Import the runtime and tell its version; raises whatever the import raises.
+
+        Raises:
+            DeviceError: it is there, and cannot do what this device needs.
+        """
 
     @abstractmethod
     def load(self, content: bytes, input_shape: tuple[int, int, int], threads: int) -> LoadedModel:
         """Load a model file's bytes into the runtime; may raise whatever the runtime raises."""
+
+    def peak_memory(self) -> Peak:
+        """Begin to watch the memory that models take; of this process, unless a subclass knows better."""
+        return PeakMemory()
 
     def info(self) -> DeviceInfo:
         """Who the device is; works even where the runtime is missing."""
@@ -64,6 +73,8 @@ class WorkerDevice(FileDevice):
         """Why nothing can be measured here and what to do about it, or none."""
         try:
             self.runtime_version()
+        except DeviceError as error:
+            return f"{error}; {self.remedy}"
         except Exception as error:  # a broken installation may fail in any way
             return f"{self.runtime} cannot be imported ({type(error).__name__}: {error}); {self.remedy}"
         return None

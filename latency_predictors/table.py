@@ -50,15 +50,10 @@ class BlockTablePredictor(LatencyPredictor):
         return sum(key in self.latency_s_ for key in keys) / len(keys)
 
     def _fit(self, networks: Sequence[Network], latencies_s: NDArray[np.float64]) -> None:
-        matrix = feature_matrix(networks)
-        self.weights_ = fit_cost(matrix, latencies_s)
-        self.floor_s_ = smallest_prediction(latencies_s)
         keys, counts, sums = count_blocks(networks)
-        # A block that the physical model thinks is free could never move: it starts from a thousandth of the fastest.
-        prior = np.maximum(block_cost(sums, self.weights_), 1e-3 * latencies_s.min())
-        rows = np.sqrt(trust(predict_cost(matrix, self.weights_), latencies_s)) / latencies_s
-        factors = shrunk_factors(counts * prior * rows[:, None], (latencies_s - self.weights_[-1]) * rows)
-        self.latency_s_ = dict(zip(keys, (prior * factors).tolist(), strict=True))
+        self.weights_, seconds = learn_blocks(feature_matrix(networks), counts, sums, latencies_s)
+        self.floor_s_ = smallest_prediction(latencies_s)
+        self.latency_s_ = dict(zip(keys, seconds.tolist(), strict=True))
 
     def _predict(self, networks: Sequence[Network]) -> NDArray[np.float64]:
         keys, counts, sums = count_blocks(networks)
@@ -83,6 +78,34 @@ class BlockTablePredictor(LatencyPredictor):
         self.weights_ = arrays["weights"]
         self.floor_s_ = float(values["floor_s"])
         self.latency_s_ = dict(zip(values["keys"], arrays["latency_s"].tolist(), strict=True))
+
+
+def learn_blocks(
+    matrix: NDArray[np.float64],
+    counts: NDArray[np.float64],
+    sums: NDArray[np.float64],
+    latencies_s: NDArray[np.float64],
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """The physical model and the seconds of every block, from measured networks.
+
+    Args:
+        matrix: features of the measured networks, shape ``(networks, features)``.
+        counts: how often each has each block, shape ``(networks, blocks)``; a block that none has keeps the cost that
+            the physical model gives it.
+        sums: what each block adds to the features that are sums, shape ``(blocks, len(features.SUM_NAMES))``.
+        latencies_s: of the networks in seconds, shape ``(networks,)``.
+
+    Returns:
+        Weights as ``cost.fit_cost`` gives them, and seconds of shape ``(blocks,)``.
+    """
+    weights = fit_cost(matrix, latencies_s)
+    seconds, seen = block_cost(sums, weights), counts.any(axis=0)
+    # A block that the physical model thinks is free could never move: it starts from a thousandth of the fastest.
+    prior = np.maximum(seconds[seen], 1e-3 * latencies_s.min())
+    rows = np.sqrt(trust(predict_cost(matrix, weights), latencies_s)) / latencies_s
+    factors = shrunk_factors(counts[:, seen] * prior * rows[:, None], (latencies_s - weights[-1]) * rows)
+    seconds[seen] = prior * factors
+    return weights, seconds
 
 
 def count_blocks(networks: Sequence[Network]) -> tuple[list[str], NDArray[np.float64], NDArray[np.float64]]:

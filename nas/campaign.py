@@ -45,42 +45,7 @@ class Bench(Protocol):
         ...
 
 
-class Record:
-    """Visits, and the sentinels around them.
-
-    Args:
-        visits: by network and target.
-        sentinels: by target that has one.
-    """
-
-    def __init__(self, visits: dict[Pair, list[Visit]], sentinels: dict[str, list[Measurement]]) -> None:
-        self.visits = visits
-        self.sentinels = sentinels
-
-    @classmethod
-    def together(cls, records: Sequence[Record]) -> Record:
-        """Several as one. Of a network the last one counts, which has found again what those before it made."""
-        visits = {pair: found for record in records for pair, found in record.visits.items()}
-        targets = dict.fromkeys(target for record in records for target in record.sentinels)
-        # A sentinel is found again as well.
-        sentinels = {
-            target: list(dict.fromkeys(m for record in records for m in record.sentinels.get(target, ())))
-            for target in targets
-        }
-        return cls(visits, sentinels)
-
-    def drift(self, target: str) -> Drift:
-        """How the target drifted, by the sentinels that were not disturbed themselves."""
-        found = self.sentinels.get(target, ())
-        quiet = [measurement for measurement in found if DISTURBED.isdisjoint(measurement.flags)]
-        return Drift([Point(*moment(m), m.median_s) for m in quiet or found if not math.isnan(moment(m)[1])])
-
-    def of_target(self, target: str) -> Mapping[Pair, Sequence[Visit]]:
-        """All visits to the networks on one target."""
-        return {pair: visits for pair, visits in self.visits.items() if pair[1] == target}
-
-
-class Campaign(Record):
+class Campaign:
     """All visits to some networks; killed and begun again, it makes those that are missing.
 
     Args:
@@ -103,13 +68,14 @@ class Campaign(Record):
         on_visit: Callable[[Pair, Visit | None], None] = lambda _pair, _visit: None,
         sentinel_every: int = SENTINEL_EVERY,
     ) -> None:
-        super().__init__({pair: [] for order in orders for pair in order}, {target: [] for target in watched})
         self._orders = orders
         self._bench = bench
         self._settled = frozenset(settled)
         self._on_visit = on_visit
         self._every = sentinel_every
         self._since: dict[str, float] = dict.fromkeys(watched, math.inf)
+        self.sentinels: dict[str, list[Measurement]] = {target: [] for target in watched}
+        self.visits: dict[Pair, list[Visit]] = {pair: [] for order in orders for pair in order}
 
     def run(self) -> None:
         """Make all visits that are missing."""
@@ -124,6 +90,23 @@ class Campaign(Record):
                     self._on_visit(pair, None)
             self._close()
             self._repeat(number, order)
+
+    def add(self, other: Campaign) -> None:
+        """Count what another campaign found as well; where both visited a network, only the other's visits."""
+        self.visits |= other.visits
+        for target, found in other.sentinels.items():
+            both = [*self.sentinels.get(target, ()), *found]
+            self.sentinels[target] = list(dict.fromkeys(both))  # both may have been found under the same key
+
+    def drift(self, target: str) -> Drift:
+        """How the target drifted, by the sentinels that were not disturbed themselves."""
+        found = self.sentinels.get(target, ())
+        quiet = [measurement for measurement in found if DISTURBED.isdisjoint(measurement.flags)]
+        return Drift([Point(*moment(m), m.median_s) for m in quiet or found if not math.isnan(moment(m)[1])])
+
+    def of_target(self, target: str) -> Mapping[Pair, Sequence[Visit]]:
+        """All visits to the networks on one target."""
+        return {pair: visits for pair, visits in self.visits.items() if pair[1] == target}
 
     def _repeat(self, number: int, order: Sequence[Pair]) -> None:
         left = math.ceil(_REPEATED_SHARE * len(order))

@@ -59,6 +59,7 @@ class CompositeEvaluator:
         predictors: fitted latency predictor of every target, by the target's name.
         accuracies: shares of validation images that architectures classify right; None leaves the metric out.
         limits: hard limits.
+        any_of: several sets of limits in the place of one; a candidate is evaluated that keeps all of some set.
         weight_bits: bits of a deployed weight, for ``flash_bytes``.
         activation_bits: bits of a deployed activation, for ``peak_activation_bytes``.
     """
@@ -70,13 +71,14 @@ class CompositeEvaluator:
         predictors: Mapping[str, NetworkPredictor],
         accuracies: Accuracies | None = None,
         limits: Sequence[Limit] = (),
+        any_of: Sequence[Sequence[Limit]] = (),
         weight_bits: int = 32,
         activation_bits: int = 32,
     ) -> None:
         self._space = space
         self._predictors = dict(predictors)
         self._accuracies = accuracies
-        self._limits = tuple(limits)
+        self._any_of = tuple(any_of) or (limits,)
         self._weight_bits = weight_bits
         self._activation_bits = activation_bits
 
@@ -125,7 +127,12 @@ class CompositeEvaluator:
         return {name: Metric(float(value), COUNTED_UNITS[name], "counted") for name, value in values.items()}
 
     def _broken(self, candidate: Candidate) -> bool:
-        return any(limit.metric in candidate.metrics and limit.violation(candidate) > 0 for limit in self._limits)
+        return all(breaks(candidate, limits) for limits in self._any_of)
+
+
+def breaks(candidate: Candidate, limits: Iterable[Limit]) -> bool:
+    """Whether a candidate breaks one of some limits, as far as it has their metrics."""
+    return any(limit.metric in candidate.metrics and limit.violation(candidate) > 0 for limit in limits)
 
 
 def rescored(

@@ -95,10 +95,15 @@ def fleet_front(
         NasError: as ``fleet_latency`` and ``ParetoFront.of``.
     """
     kept = problem.feasible(candidates)
-    return ParetoFront.of([_with_fleet(candidate, weights, how) for candidate in kept], fleet_problem(problem))
+    return ParetoFront.of([with_fleet(candidate, weights, how) for candidate in kept], fleet_problem(problem))
 
 
-def _with_fleet(candidate: Candidate, weights: Mapping[str, float], how: How) -> Candidate:
+def with_fleet(candidate: Candidate, weights: Mapping[str, float], how: How) -> Candidate:
+    """The candidate with its ``latency_s.fleet``.
+
+    Raises:
+        NasError: as ``fleet_latency``.
+    """
     names = {target: latency_metric(target) for target in weights}
     known = {target: candidate.value(name) for target, name in names.items()}
     sources = {candidate.metrics[name].source for name in names.values()}

@@ -54,7 +54,7 @@ _DECIDES = {
     "train": ("seed", "threads", "space", "data", "split", "train"),
     "profile": ("targets", "devices", "measure", "profile", "ledger"),
     "fit": ("predictor",),
-    "search": ("search", "objectives", "limits", "boards"),
+    "search": ("search", "objectives", "limits", "boards", "fleet"),
     "confirm": ("confirm",),
     "export": ("export",),
 }

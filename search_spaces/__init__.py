@@ -22,6 +22,7 @@ from search_spaces.errors import SpaceError
 from search_spaces.hand_made import hand_made_networks
 from search_spaces.memory import peak_activation_bytes
 from search_spaces.network import Network, Node
+from search_spaces.network_json import network_from_json, network_to_json
 from search_spaces.published import PublishedNetwork, get_published, published_names, register_published
 from search_spaces.registry import describe_space, get_space, register_space, space_module, space_names
 from search_spaces.space import Condition, Decision, SearchSpace
@@ -43,6 +44,8 @@ __all__ = [
     "hand_made_networks",
     "macs",
     "make_divisible",
+    "network_from_json",
+    "network_to_json",
     "node_macs",
     "node_parameters",
     "parameters",

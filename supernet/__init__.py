@@ -3,6 +3,7 @@
 from supernet.checkpoint import weights_digest
 from supernet.compute import epochs_within, training_macs
 from supernet.data import TrainData
+from supernet.deployed import deployed_network
 from supernet.errors import DataError, SupernetError
 from supernet.evaluate import SubnetEvaluator
 from supernet.interpreter import Supernet
@@ -28,6 +29,7 @@ __all__ = [
     "TrainSettings",
     "TrainStatus",
     "Workers",
+    "deployed_network",
     "describe_strategy",
     "epochs_within",
     "estimate_statistics",

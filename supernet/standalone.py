@@ -26,7 +26,9 @@ class StandaloneNetwork(nn.Module):
     def __init__(self, network: Network) -> None:
         super().__init__()
         self.network = network
-        self.layers = nn.ModuleDict({_key(n.name): layer for n in network.nodes if (layer := _layer(n)) is not None})
+        self.layers = nn.ModuleDict(
+            {layer_key(n.name): layer for n in network.nodes if (layer := _layer(n)) is not None}
+        )
 
     def forward(self, x: Tensor) -> Tensor:
         """Logits ``(batch, classes)`` of normalised images ``(batch, 3, resolution, resolution)``."""
@@ -36,7 +38,7 @@ class StandaloneNetwork(nn.Module):
                 values[node.name] = x
                 continue
             inputs = [values[name] for name in node.inputs]
-            key = _key(node.name)
+            key = layer_key(node.name)
             values[node.name] = self.layers[key](inputs[0]) if key in self.layers else compute(node, inputs)
         return values[self.network.output.name]
 
@@ -50,7 +52,7 @@ class StandaloneNetwork(nn.Module):
         for node in self.network.nodes:
             match node.op:
                 case Conv() as op:
-                    conv, norm = _conv_and_norm(self.layers[_key(node.name)])
+                    conv, norm = conv_and_norm(self.layers[layer_key(node.name)])
                     conv.weight.copy_(shared.conv_weight(node.name, op))
                     if conv.bias is not None:
                         conv.bias.copy_(shared.vector(node.name, "bias", op.out_channels))
@@ -61,18 +63,21 @@ class StandaloneNetwork(nn.Module):
                         norm.weight.copy_(shared.vector(node.name, "norm_scale", op.out_channels))
                         norm.bias.copy_(shared.vector(node.name, "norm_shift", op.out_channels))
                 case Linear() as op:
-                    layer = self.layers[_key(node.name)]
+                    layer = self.layers[layer_key(node.name)]
                     _tensor(layer.weight).copy_(shared.matrix(node.name, op))
                     if op.bias:
                         _tensor(layer.bias).copy_(shared.vector(node.name, "bias", op.out_features))
                 case LayerNorm() as op:
-                    layer = self.layers[_key(node.name)]
+                    layer = self.layers[layer_key(node.name)]
                     _tensor(layer.weight).copy_(shared.vector(node.name, "weight", op.features))
                     _tensor(layer.bias).copy_(shared.vector(node.name, "bias", op.features))
                 case Scale() as op:
-                    _tensor(self.layers[_key(node.name)].weight).copy_(shared.vector(node.name, "weight", op.features))
+                    _tensor(self.layers[layer_key(node.name)].weight).copy_(
+                        shared.vector(node.name, "weight", op.features)
+                    )
                 case RelativeBias() as op:
-                    _tensor(self.layers[_key(node.name)].weight).copy_(shared.relative_bias(node.name, op))
+                    layer = self.layers[layer_key(node.name)]
+                    _tensor(layer.weight).copy_(shared.relative_bias(node.name, op))
                 case _:
                     pass
         return self.eval()
@@ -87,7 +92,7 @@ class StandaloneNetwork(nn.Module):
         """
         weights: dict[str, NDArray[np.float32]] = {}
         for node in self.network.nodes:
-            key = _key(node.name)
+            key = layer_key(node.name)
             if key not in self.layers:
                 continue
             layer = self.layers[key]
@@ -111,7 +116,8 @@ class _Learned(nn.Module):
         return compute(self.node, [x], self.weight)
 
 
-def _key(name: str) -> str:
+def layer_key(name: str) -> str:
+    """Name in ``StandaloneNetwork.layers`` of a node's layer: module names hold no dots."""
     return name.replace(".", "/")
 
 
@@ -146,14 +152,15 @@ def _layer(node: Node) -> nn.Module | None:
             return None
 
 
-def _conv_and_norm(layer: nn.Module) -> tuple[nn.Conv2d, nn.BatchNorm2d | None]:
+def conv_and_norm(layer: nn.Module) -> tuple[nn.Conv2d, nn.BatchNorm2d | None]:
+    """The parts of a convolution's layer, which may also hold padding."""
     parts = list(layer) if isinstance(layer, nn.Sequential) else [layer]
     conv = next(part for part in parts if isinstance(part, nn.Conv2d))
     return conv, next((part for part in parts if isinstance(part, nn.BatchNorm2d)), None)
 
 
 def _fold(layer: nn.Module) -> tuple[Tensor, Tensor | None]:
-    conv, norm = _conv_and_norm(layer)
+    conv, norm = conv_and_norm(layer)
     if norm is None:
         return conv.weight, conv.bias
     # In float64: the folded product is rounded once.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,7 @@ import torch
 from numpy.typing import NDArray
 
 from devices import Artifact, Format, Precision, Workload
+from nas.export.network_file import write_network
 from nas.export.onnx_int8 import write_onnx_int8
 from nas.export.onnx_writer import write_onnx
 from nas.export.tflite_int8 import write_tflite_int8
@@ -65,7 +67,8 @@ def tiny_artifacts(tiny_model: TinyModel, tmp_path_factory: pytest.TempPathFacto
     folder = tmp_path_factory.mktemp("tiny")
     write_onnx(*tiny_model, folder / "tiny.onnx")
     write_tflite(*tiny_model, folder / "tiny.tflite")
-    return _described(tiny_model[0], folder, "float32")
+    write_network(*tiny_model, folder / "tiny.network")
+    return _described(tiny_model[0], folder, "float32", ("onnx", "tflite", "network"))
 
 
 @pytest.fixture(scope="session")
@@ -75,12 +78,11 @@ def tiny_int8_artifacts(tiny_model: TinyModel, tmp_path_factory: pytest.TempPath
     images = np.random.default_rng(1).standard_normal((16, *TINY_SHAPE), dtype=np.float32)
     write_onnx_int8(*tiny_model, folder / "tiny.onnx", images)
     write_tflite_int8(*tiny_model, folder / "tiny.tflite", images)
-    return _described(tiny_model[0], folder, "int8")
+    return _described(tiny_model[0], folder, "int8", ("onnx", "tflite"))
 
 
-def _described(network: Network, folder: Path, precision: Precision) -> dict[Format, Artifact]:
+def _described(network: Network, folder: Path, precision: Precision, kinds: Sequence[Format]) -> dict[Format, Artifact]:
     work = Workload(macs(network), parameters(network), activation_elements=8 * 8 * 8)
-    kinds: tuple[Format, ...] = ("onnx", "tflite")
     return {
         kind: Artifact.from_file(
             folder / f"tiny.{kind}", format=kind, precision=precision, input_shape=TINY_SHAPE, workload=work

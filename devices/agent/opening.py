@@ -1,12 +1,14 @@
 """The process in which an agent runs images through model files, for a file may bring its runtime down.
 
-Started as ``python -m devices.agent.opening KIND OPTIONS PARENT_PID``. A request on standard input is a frame: one line
-of JSON with the artifact, the threads and the number of images, then the images. So is the answer on what was its
-standard output when it started: ``{"bytes", "shape"}`` and the logits, or ``{"bytes": 0, "error"}``.
+Started as ``python -m devices.agent.opening MODULE KIND OPTIONS PARENT_PID``; the module registers the kind of device.
+A request on standard input is a frame: one line of JSON with the artifact, the threads and the number of images, then
+the images. So is the answer on what was its standard output when it started: ``{"bytes", "shape"}`` and the logits, or
+``{"bytes": 0, "error"}``.
 """
 
 from __future__ import annotations
 
+import importlib
 import json
 import math
 import os
@@ -30,9 +32,10 @@ _KEPT_MODELS = 4
 
 def main() -> None:
     """Answer requests until there are no more."""
-    kind, options, parent = sys.argv[1:]
+    module, kind, options, parent = sys.argv[1:]
     end_with_parent(int(parent))
     requests, replies = _claim_pipes()
+    importlib.import_module(module)
     device = get_device(kind, json.loads(options))
     models = _Models(device)
     while line := requests.readline(wire.MOST_JSON_BYTES + 1):

@@ -17,6 +17,7 @@ from devices.agent import wire
 from devices.agent.limits import MOST_CLASSES
 from devices.agent.protocol import PredictRequest
 from devices.errors import DeviceError
+from devices.registry import device_module
 
 _REAP_TIMEOUT_S = 10.0
 
@@ -30,7 +31,8 @@ class Predictor:
     """
 
     def __init__(self, kind: str, options: dict[str, Any]) -> None:
-        self._command = (sys.executable, "-m", "devices.agent.opening", kind, json.dumps(options), str(os.getpid()))
+        made = (device_module(kind), kind, json.dumps(options))
+        self._command = (sys.executable, "-m", "devices.agent.opening", *made, str(os.getpid()))
         self._process: subprocess.Popen[bytes] | None = None
         # Linux ties "kill me when my parent ends" to the thread that started a process: it has to live as long.
         self._starter = ThreadPoolExecutor(max_workers=1)

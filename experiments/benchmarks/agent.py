@@ -10,7 +10,7 @@ import subprocess
 import tempfile
 import time
 import venv
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from statistics import median
@@ -75,18 +75,25 @@ def served(place: Path) -> Iterator[str]:
                 (packages / part.name).symlink_to(part)
     command = [place / "venv" / "bin" / "python", "-I", place / "agent.pyz", "serve", "--port", "0"]
     environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
-    with subprocess.Popen(
-        [*command, "--directory", place / "agent"], env=environment, stderr=subprocess.PIPE, text=True
-    ) as process:
+    with serving([*command, "--directory", place / "agent"], environment) as url:
+        yield url
+
+
+@contextmanager
+def serving(command: Sequence[str | Path], environment: Mapping[str, str]) -> Iterator[str]:
+    """The url of the agent that a command starts."""
+    with subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True) as process:
         assert process.stderr is not None
         said = []
-        while not said or not said[-1].startswith(("serving", "error")):
+        while not said or (said[-1] and not said[-1].startswith(("serving", "error"))):
             said.append(process.stderr.readline())
         assert said[-1].startswith("serving"), said
         # Whoever does not read what a process writes stops it when the pipe is full.
         with subprocess.Popen(["cat"], stdin=process.stderr, stdout=subprocess.DEVNULL):
-            yield said[-1].split(" at ")[1].split(";")[0]
-            process.send_signal(signal.SIGTERM)
+            try:
+                yield said[-1].split(" at ")[1].split(";")[0]
+            finally:
+                process.send_signal(signal.SIGTERM)
 
 
 def compare(name: str, url: str, artifacts: list[Artifact]) -> list[dict[str, Any]]:

@@ -154,20 +154,25 @@ def write_results(
         "rows": [dict(row) for row in rows],
         "claims": [claim.to_json() for claim in claims],
     }
-    options.out.parent.mkdir(parents=True, exist_ok=True)
-    temporary = options.out.with_name(f".{options.out.name}.{os.getpid()}.tmp")
-    with temporary.open("w", encoding="utf-8") as file:
-        json.dump(result, file, indent=1, allow_nan=False)
-        file.write("\n")
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(options.out)
+    write_json(options.out, result)
     for claim in claims:
         sign = "≥" if claim.better == "higher" else "≤"
         verdict = "holds" if claim.holds else "DOES NOT HOLD"
         print(f"{verdict}: {claim.name}: {claim.value:.4g} {claim.unit} (asked: {sign} {claim.target:g})")
     print(f"wrote {options.out}")
     return options.out
+
+
+def write_json(path: Path, value: Mapping[str, Any]) -> None:
+    """Write a file atomically; what stood there stays where the value is no JSON."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    with temporary.open("w", encoding="utf-8") as file:
+        json.dump(value, file, indent=1, allow_nan=False)
+        file.write("\n")
+        file.flush()
+        os.fsync(file.fileno())
+    temporary.replace(path)
 
 
 def command(options: Options, argv: Sequence[str] | None = None) -> str:

@@ -81,6 +81,7 @@ class Protocol:
         table: name of its table.
         train: devices known beforehand.
         test: devices met with a few measurements.
+        valid: known devices that models are chosen on; only HELP uses them.
         source: networks that the train devices were measured on; the target's few are chosen among them.
         scored: networks that predictions are scored on, in the order of the table; never measured.
         trimmed: leave out the tenth that is slowest on the target, and the tenth that is fastest, as HELP does.
@@ -90,9 +91,15 @@ class Protocol:
     table: str
     train: tuple[str, ...]
     test: tuple[str, ...]
+    valid: tuple[str, ...]
     source: Ints
     scored: Ints
     trimmed: bool = False
+
+    @property
+    def family(self) -> str:
+        """Name that protocols with the same devices and known networks share."""
+        return self.name.split()[0]
 
     def judged(self, latencies_s: Floats) -> Ints:
         """Networks that a device is scored on, by its latencies."""
@@ -122,14 +129,18 @@ class Splits:
             parts = self._devices["HELP"][name]
             source, scored = np.arange(_HELP_SOURCE), np.arange(_HELP_SCORED.start, _HELP_SCORED.stop)
             rest = np.arange(_HELP_SOURCE, counts[name])
-            train, test = tuple(parts["train"]), tuple(parts["test"])
-            yield Protocol(f"{name} trimmed", name, train, test, source, scored, trimmed=True)
-            yield Protocol(f"{name} all", name, train, test, source, rest)
+            devices = tuple(parts["train"]), tuple(parts["test"]), tuple(parts["valid"])
+            yield Protocol(f"{name} trimmed", name, *devices, source, scored, trimmed=True)
+            yield Protocol(f"{name} all", name, *devices, source, rest)
         parts = self._devices["HELP"]["ofa"]
         source, rest = np.arange(_HELP_SOURCE), np.arange(_HELP_SOURCE, counts["ofa_mbv3"])
         test = (*parts["test"], "titan_rtx_1")
-        yield Protocol("ofa", "ofa_mbv3", tuple(parts["train"]), test, source, rest)
+        valid = tuple(device for device in parts["valid"] if device not in test)
+        yield Protocol("ofa", "ofa_mbv3", tuple(parts["train"]), test, valid, source, rest)
         for task, parts in self._devices["NASFLAT"].items():
             name = "nasbench201" if task.startswith("N") else "fbnet"
             source, rest = np.arange(_NASFLAT_SOURCE), np.arange(_NASFLAT_SOURCE, counts[name])
-            yield Protocol(task, name, tuple(parts["train"]), tuple(parts["test"]), source, rest)
+            # NASFLAT's authors ran HELP with the validation devices of its own split that a task leaves over.
+            taken = {*parts["train"], *parts["test"]}
+            valid = tuple(device for device in self._devices["HELP"][name]["valid"] if device not in taken)
+            yield Protocol(task, name, tuple(parts["train"]), tuple(parts["test"]), valid, source, rest)

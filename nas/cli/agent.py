@@ -22,6 +22,7 @@ def add_agent_commands(app: typer.Typer) -> None:
 def _serve(context: typer.Context) -> None:
     """Measure on this machine's devices for other machines, until Ctrl-C; --help tells the options."""
     with reported():
+        import nas.torch_devices  # noqa: F401 (registers them)
         from devices.agent.cli import run
 
         run(["serve", *context.args], program="nas devices")

@@ -8,6 +8,7 @@ from typing import Any, Literal, get_args
 
 from pydantic import Field, model_validator
 
+import nas.torch_devices  # noqa: F401 (registers them: targets may name them)
 from devices import (
     BOARDS,
     MOST_THREADS,
@@ -22,9 +23,10 @@ from devices import (
 )
 from latency_predictors import MINIMUM_CHECKED, predictor_names
 from nas.candidate import ACCURACY, latency_metric, metric_names
-from nas.config.base import FileName, Section
 from nas.config.errors import nearest
-from nas.config.pools import PoolSection, UnitSection
+from nas.config.late import ConfirmSection, ExportSection, FleetSection, check_fleet
+from nas.config.pools import PoolSection, UnitSection, check_pools
+from nas.config.section import FileName, Section
 from nas.objective import Limit, Objective, Problem
 from nas.search import searcher_names
 from search_spaces import SearchSpace, get_space
@@ -198,28 +200,6 @@ class SearchSection(Section):
         return self
 
 
-class ConfirmSection(Section):
-    """How the searched front is measured, and what is done where measurements contradict what was predicted.
-
-    Attributes:
-        members: how many members of the front are built, measured and judged as files at once; evenly spread if not
-            all.
-        rounds: how many times, at most, the predictors are fitted again with what was measured, the search goes on and
-            what it finds is measured too; 0 to leave it at the first. Where predictions hold there is no second.
-        evaluations: candidates that each of these rounds judges.
-    """
-
-    members: int | None = Field(None, ge=1)
-    rounds: int = Field(2, ge=0, le=20)
-    evaluations: int = Field(50, ge=1)
-
-
-class ExportSection(Section):
-    """How many members of the confirmed front are exported; evenly spread if not all."""
-
-    count: int | None = Field(None, ge=1)
-
-
 class Config(Section):
     """A whole run.
 
@@ -239,6 +219,7 @@ class Config(Section):
             Each adds its limits on ``flash_bytes`` and ``peak_activation_bytes``.
         objectives: what to improve; accuracy and the latency on every target if left out.
         limits: what every network of the front must meet.
+        fleet: single networks for all targets, and those for each; left out, only what all targets want is searched.
         ledger: SQLAlchemy URL of the database of measurements, to share one between runs; the run's own SQLite file if
             left out. It is written to ``config.yaml``: leave the password to the driver (``PGPASSWORD``, ``.pgpass``).
     """
@@ -261,6 +242,7 @@ class Config(Section):
     search: SearchSection = SearchSection()
     objectives: tuple[Objective, ...] = ()
     limits: tuple[Limit, ...] = ()
+    fleet: FleetSection | None = None
     confirm: ConfirmSection = ConfirmSection()
     export: ExportSection = ExportSection()
     ledger: str | None = None
@@ -312,21 +294,7 @@ class Config(Section):
                     f"target {target.name!r}: there is no device {target.device!r}{nearest(target.device, allowed)}. "
                     "A devices.yaml can define others (`nas devices list` tells where it is looked for)"
                 )
-        return self
-
-    @model_validator(mode="after")
-    def _pools_are_used(self) -> Config:
-        used = [target.device for target in self.targets]
-        pooled = [pool.device for pool in self.pools]
-        for device in pooled:
-            if device not in used:
-                raise ValueError(f"a pool is of device {device!r}, which no target names{nearest(device, used)}")
-            if pooled.count(device) > 1:
-                raise ValueError(f"two pools are of device {device!r}; give all its units in one")
-        units = [unit for pool in self.pools for unit in pool.units]
-        for unit in units:
-            if any(other.name == unit.name and other.resource != unit.resource for other in units):
-                raise ValueError(f"unit {unit.name!r} has two resources; give what is one thing one, or another name")
+        check_pools(self.pools, [target.device for target in self.targets])
         return self
 
     @model_validator(mode="after")
@@ -372,6 +340,13 @@ class Config(Section):
                 raise ValueError(f"the limit accuracy at_least {limit.at_least} can be met by no network: 1 is perfect")
         return self
 
+    @model_validator(mode="after")
+    def _fleet_has_targets(self) -> Config:
+        if self.fleet is None:
+            return self
+        check_fleet(self.fleet, [target.name for target in self.targets], self.problem)
+        return self
+
     def make_space(self) -> SearchSpace:
         """The search space of this run."""
         return get_space(self.space.name, self.space.options)
@@ -380,7 +355,7 @@ class Config(Section):
         """Backend and options of a target's device."""
         own = next((device for device in self.devices if device.name == target.device), None)
         if own is None:
-            return target.device, dict(target.options)
+            return target.device, target.options
         return own.backend, {**own.options, **target.options}
 
     def units_of(self, target: TargetSection) -> tuple[UnitSection, ...]:
@@ -401,6 +376,13 @@ class Config(Section):
     def train_settings(self) -> TrainSettings:
         """How the supernet is trained, with the run's seed and threads."""
         return replace(self.train, seed=self.seed, threads=self.threads)
+
+    @property
+    def fleet_weights(self) -> dict[str, float]:
+        """What the latency on each target of the fleet counts for; empty where there is no fleet."""
+        if self.fleet is None:
+            return {}
+        return self.fleet.weights or {target.name: 1.0 for target in self.targets}
 
     @property
     def problem(self) -> Problem:

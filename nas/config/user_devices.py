@@ -21,9 +21,9 @@ from typing import Any
 from pydantic import ValidationError
 
 from devices import DeviceError, device_names
-from nas.config.base import Section
 from nas.config.booleans import told_as_text
 from nas.config.errors import explain
+from nas.config.section import Section
 from nas.config.sections import DeviceSection
 from nas.config.yaml_text import parse_yaml
 from nas.errors import NasError

@@ -4,203 +4,145 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from contextlib import ExitStack
-from dataclasses import dataclass
 from typing import Any, Final
 
-from nas.distributed.cluster import connected, last_line, missing, nodes_with
+from devices import Artifact, DeviceError, DeviceInfo, Measurement, MeasureSettings
+from devices.device import FloatArray
+from nas.config import UnitSection
+from nas.distributed.cluster import last_line, missing, nodes_with
 from nas.distributed.sharing import LostError
-from nas.distributed.unit import UnitProcess
+from nas.distributed.unit import Sent, UnitProcess, Wanted
 
-ATTEMPTS: Final = 3
-"""How many processes may be lost over one question."""
+RESTARTS: Final = 3
+"""How many processes of one lease may be lost with its unit in working order."""
 
 _NAMESPACE = "hwnas units"
 _LOOK_AGAIN_S = 1.0
-_LOOKS_BEFORE_TOLD = 10  # the cluster takes its time to notice that a lost process of our own is gone
-
-
-@dataclass(frozen=True)
-class Unit:
-    """One of several equal devices.
-
-    Attributes:
-        name: by which it is leased.
-        resource: Ray resource of the machine it is at; any machine asks it where there is none.
-    """
-
-    name: str
-    resource: str | None
+_LOOKS_BEFORE_TOLD = 10  # the cluster takes its time to notice that a run is gone
+_CLOSING_S = 5.0
 
 
 class Lease:
-    """One unit, had by this run from the first question until it is given back.
+    """One unit of a pool, had by this run from the first question until it is closed.
 
     It is an actor with the unit's name, of which a cluster has one at a time, and which takes the unit's resource. It
-    ends with this process. When its process or machine dies, another takes its place where that is possible, and is
-    asked again.
+    ends with the process that took it. Where the actor's own process or machine dies, Ray begins it anew, on another
+    machine unless it needs a resource of that one, and asks again what was asked. A question waits while another run
+    has the unit.
 
     Args:
         unit: what is leased.
+        wanted: which device it is.
+        info: who the device has to be.
         note: told in a sentence that another run has it.
     """
 
-    def __init__(self, unit: Unit, note: Callable[[str], None]) -> None:
-        self.unit = unit
-        self._note = note
+    def __init__(self, unit: UnitSection, wanted: Wanted, info: DeviceInfo, note: Callable[[str], None]) -> None:
+        self.name = unit.name
+        self._resource, self._wanted, self._info, self._note = unit.resource, wanted, info, note
         self._actor: Any = None
-        self._node = ""
-        self._asking = threading.RLock()
-        self._given_back = threading.Event()
+        self._busy = False
+        self._closed = threading.Event()
 
-    @property
-    def place(self) -> str:
-        """Names what measures: the unit, and its machine where the unit may be at several."""
-        return self.unit.name if self.unit.resource is None else f"{self.unit.name}/{self._node[:12]}"
-
-    def take(self) -> Any:  # noqa: ANN401 (an actor's handle)
-        """Have the unit; waits while another run has it.
+    def check(self) -> None:
+        """Return when the unit is leased and in working order.
 
         Raises:
-            LostError: it cannot be had, or was given back meanwhile.
+            LostError: it cannot be had or does not work.
+            DeviceError: it is not equal to the others.
         """
-        with self._asking:
-            while (actor := self._actor) is None:
-                self._actor = self._try()
-            if self._given_back.is_set():
-                self._let_go()
-                self._check()
-            return actor
+        self._ask("check", self._info.key)
 
-    def ask(self, method: str, *given: Any) -> Any:  # noqa: ANN401 (what the method returns)
-        """What a method of the unit's ``UnitProcess`` returns.
+    def measure(self, artifact: Artifact, settings: MeasureSettings) -> Measurement:
+        """Measure a model file; what goes wrong with the file is a failed measurement.
 
         Raises:
-            LostError: the unit cannot be had any more, or no process survives this question.
-            Exception: what the method raises.
+            LostError: the unit cannot be had any more.
         """
-        import ray  # noqa: PLC0415 (takes a second, and only those wait who use it)
-        from ray.exceptions import RayError, RayTaskError  # noqa: PLC0415
+        try:
+            sent = Sent.read(artifact)
+        except DeviceError as error:
+            return Measurement.failed(artifact, self._info.name, settings, str(error))
+        made: Measurement = self._ask("measure", sent, settings)
+        return made
 
-        reason = ""
-        with self._asking:
-            for _ in range(ATTEMPTS):
-                actor = self.take()
-                try:
-                    return ray.get(getattr(actor, method).remote(*given))
-                except RayTaskError as error:
-                    raise error.cause from None
-                except RayError as error:
-                    reason = last_line(error)
-                    self._let_go()
-        raise LostError(f"{ATTEMPTS} processes were lost over one measurement there, the last with: {reason}")
+    def predict(self, sent: Sent, threads: int, images: FloatArray) -> FloatArray:
+        """Logits ``(count, classes)`` of a model file on the unit; no images only load it there.
 
-    def give_back(self) -> None:
-        """Others can have the unit; a question that is being asked is given up."""
-        self._given_back.set()
+        Raises:
+            LostError: the unit cannot be had any more.
+            DeviceError: the file cannot be loaded or run.
+        """
+        logits: FloatArray = self._ask("predict", sent, threads, images)
+        return logits
+
+    def close(self) -> None:
+        """Give the unit back for good; from any thread: what is being asked is given up."""
+        self._closed.set()
         self._let_go()
 
-    def _try(self) -> Any | None:  # noqa: ANN401
-        """The actor that has the unit, if the unit is free; else none, after it has become free.
-
-        Raises:
-            LostError: it cannot be had, or was given back meanwhile.
-        """
-        import ray  # noqa: PLC0415
-        from ray.exceptions import RayError  # noqa: PLC0415
-
-        self._check()
-        needs = {} if self.unit.resource is None else {self.unit.resource: 1.0}
-        held: Any = ray.remote(num_cpus=0, resources=needs, scheduling_strategy="SPREAD")(UnitProcess)
+    def _ask(self, method: str, *given: Any) -> Any:  # noqa: ANN401 (what the method returns)
+        """What a method of the unit's ``UnitProcess`` returns; once it is lost, others can have the unit."""
+        actor = self._take()
+        self._busy = True
         try:
-            actor = held.options(name=self.unit.name, namespace=_NAMESPACE).remote()
-        except ValueError:  # there is one of this name
-            self._wait_for_others()
-            return None
-        try:
-            answer = actor.node.remote()
-            while not ray.wait([answer], timeout=_LOOK_AGAIN_S)[0]:
-                self._check()  # its machine may leave before it is there
-            self._node = ray.get(answer)
-        except RayError as error:
-            ray.kill(actor)
-            raise LostError(f"no process can begin there: {last_line(error)}") from error
+            return self._answer(actor, method, given)
         except LostError:
-            ray.kill(actor)
+            self._let_go()
             raise
+        finally:
+            self._busy = False
+
+    def _take(self) -> Any:  # noqa: ANN401 (an actor's handle)
+        import ray  # noqa: PLC0415 (takes a second, and only those wait who use it)
+
+        needs = {} if self._resource is None else {self._resource: 1.0}
+        process: Any = ray.remote(
+            num_cpus=0, resources=needs, max_restarts=RESTARTS, max_task_retries=-1, scheduling_strategy="SPREAD"
+        )(UnitProcess)
+        named = process.options(name=self.name, namespace=_NAMESPACE)
+        looks = 0
+        while (actor := self._actor) is None:
+            self._check()
+            try:
+                self._actor = named.remote(self._wanted)
+            except ValueError:  # there is one of this name
+                looks += 1
+                if looks == _LOOKS_BEFORE_TOLD:
+                    self._note(f"another run has the lease of {self.name}; waiting for it")
+                self._closed.wait(_LOOK_AGAIN_S)
+        if self._closed.is_set():  # just now, by somebody who saw no actor
+            self._let_go()
+            self._check()
         return actor
 
-    def _wait_for_others(self) -> None:
-        looks = 0
-        while _is_held(self.unit.name):
-            looks += 1
-            if looks == _LOOKS_BEFORE_TOLD:
-                self._note(f"another run has the lease of {self.unit.name}; waiting for it")
-            self._given_back.wait(_LOOK_AGAIN_S)
-            self._check()
+    def _answer(self, actor: Any, method: str, given: tuple[Any, ...]) -> Any:  # noqa: ANN401
+        import ray  # noqa: PLC0415
+        from ray.exceptions import RayError, RayTaskError  # noqa: PLC0415
+
+        try:
+            answer = getattr(actor, method).remote(*given)
+            while not ray.wait([answer], timeout=_LOOK_AGAIN_S)[0]:
+                self._check()
+            return ray.get(answer)
+        except RayTaskError as error:
+            raise error.cause from None
+        except RayError as error:
+            raise LostError(f"no process stays alive there: {last_line(error)}") from error
 
     def _check(self) -> None:
-        if self._given_back.is_set():
+        """Raise LostError where there is nothing to wait for."""
+        if self._closed.is_set():
             raise LostError("it was given back")
-        if self.unit.resource is not None and not nodes_with(self.unit.resource):
-            raise LostError(missing(self.unit.resource))
+        if self._resource is not None and not nodes_with(self._resource):
+            raise LostError(missing(self._resource))
 
     def _let_go(self) -> None:
         import ray  # noqa: PLC0415
 
         actor, self._actor = self._actor, None
-        if actor is not None and ray.is_initialized():
-            ray.kill(actor)
-
-
-class Leases:
-    """The units that a run has, on one connection to the cluster.
-
-    Args:
-        note: told in a sentence what a person should know.
-    """
-
-    def __init__(self, note: Callable[[str], None]) -> None:
-        self._note = note
-        self._held: dict[Unit, Lease] = {}
-        self._connection = ExitStack()
-
-    def of(self, unit: Unit) -> Lease:
-        """The lease of a unit; it is not taken yet.
-
-        Raises:
-            NasError: the Ray cluster cannot be reached.
-        """
-        if unit not in self._held:
-            self.connect()
-            self._held[unit] = Lease(unit, self._note)
-        return self._held[unit]
-
-    def give_back(self, unit: Unit) -> None:
-        """Others can have a unit; it is leased anew when it is asked for."""
-        if unit in self._held:
-            self._held.pop(unit).give_back()
-
-    def connect(self) -> None:
-        """Be connected to the cluster until ``close``.
-
-        Raises:
-            NasError: it cannot be reached.
-        """
-        self._connection.enter_context(connected())
-
-    def close(self) -> None:
-        """Give all units back."""
-        for unit in list(self._held):
-            self.give_back(unit)
-        self._connection.close()
-
-
-def _is_held(name: str) -> bool:
-    import ray  # noqa: PLC0415
-
-    try:
-        ray.get_actor(name, namespace=_NAMESPACE)
-    except ValueError:
-        return False
-    return True
+        if actor is None or not ray.is_initialized():
+            return
+        if not self._busy:
+            ray.wait([actor.close.remote()], timeout=_CLOSING_S)  # let the device stop before another run has it
+        ray.kill(actor)

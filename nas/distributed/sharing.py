@@ -23,10 +23,6 @@ class LostError(NasError):
 class Hand(Protocol[_Piece_contra]):
     """Does one piece after the other, in a thread of its own."""
 
-    def takes(self, piece: _Piece_contra) -> bool:
-        """Whether this piece is for this hand."""
-        ...
-
     def ready(self) -> None:
         """Return when work can begin, which may take long.
 
@@ -44,7 +40,7 @@ class Hand(Protocol[_Piece_contra]):
         ...
 
     def stop(self) -> None:
-        """Let ``ready`` and ``do`` raise soon, wherever they are."""
+        """Let ``ready`` and ``do`` raise ``LostError`` soon, wherever they are."""
         ...
 
 
@@ -60,14 +56,14 @@ def share_out(
     Args:
         pieces: in the order they are taken.
         hands: by name.
-        note: told in a sentence that a hand was lost or is back.
+        note: told in a sentence that a hand was lost or is back, from its thread.
         retry_s: after how long a hand that was lost tries again.
 
     Raises:
-        LostError: every hand that takes one of the pieces is lost.
+        LostError: every hand is lost.
         Exception: what a hand raised beside.
     """
-    table = _Table(pieces, hands)
+    table = _Table(pieces, len(hands))
     threads = [
         threading.Thread(target=_work, args=(table, name, hand, note, retry_s), name=name, daemon=True)
         for name, hand in hands.items()
@@ -86,96 +82,83 @@ def share_out(
         raise table.error
 
 
-class _Table(Generic[_Piece]):
-    """Where the pieces lie. Safe between threads."""
-
-    def __init__(self, pieces: Iterable[_Piece], hands: Mapping[str, Hand[_Piece]]) -> None:
-        self._waiting = deque(pieces)
-        self._hands = hands
-        self._at_work: dict[str, _Piece] = {}
-        self._lost: dict[str, str] = {}
-        self._changed = threading.Condition()
-        self._ended = not self._waiting
-        self.error: BaseException | None = None
-
-    @property
-    def ended(self) -> bool:
-        """Whether there is nothing more to do."""
-        return self._ended
-
-    def wait_for_the_end(self) -> None:
-        with self._changed:
-            self._changed.wait_for(lambda: self._ended)
-
-    def pause(self, seconds: float) -> None:
-        """Wait for a time, or until the end."""
-        with self._changed:
-            self._changed.wait_for(lambda: self._ended, seconds)
-
-    def take(self, name: str) -> _Piece | None:
-        """The next piece for a hand; waits while others may still give one back; none at the end."""
-        with self._changed:
-            self._changed.wait_for(lambda: self._ended or self._next_for(name) is not None)
-            place = None if self._ended else self._next_for(name)
-            if place is None:
-                return None
-            piece = self._waiting[place]
-            del self._waiting[place]
-            self._at_work[name] = piece
-            return piece
-
-    def done(self, name: str) -> bool:
-        """A hand's piece is done; whether the hand was lost before."""
-        with self._changed:
-            del self._at_work[name]
-            self._ended = self._ended or not (self._waiting or self._at_work)
-            self._changed.notify_all()
-            return self._lost.pop(name, None) is not None
-
-    def lost(self, name: str, reason: str) -> bool:
-        """A hand is lost, and its piece lies here again; whether that is news."""
-        with self._changed:
-            if name in self._at_work:
-                self._waiting.appendleft(self._at_work.pop(name))
-            news = name not in self._lost and not self._ended
-            self._lost[name] = reason
-            for piece in self._waiting:
-                if not any(hand.takes(piece) for other, hand in self._hands.items() if other not in self._lost):
-                    self._end(LostError("; ".join(f"{other}: {why}" for other, why in self._lost.items())))
-                    break
-            self._changed.notify_all()
-            return news
-
-    def end(self, error: BaseException | None = None) -> None:
-        """Nothing more is to be done, for this reason."""
-        with self._changed:
-            self._end(error)
-            self._changed.notify_all()
-
-    def _end(self, error: BaseException | None) -> None:
-        if not self._ended:
-            self._ended, self.error = True, error
-
-    def _next_for(self, name: str) -> int | None:
-        takes = self._hands[name].takes
-        return next((place for place, piece in enumerate(self._waiting) if takes(piece)), None)
-
-
 def _work(table: _Table[_Piece], name: str, hand: Hand[_Piece], note: Callable[[str], None], retry_s: float) -> None:
     """What a hand's thread does."""
     while not table.ended:
         try:
             hand.ready()
+            if table.found(name):
+                note(f"{name} is back")
             piece = table.take(name)
             if piece is None:
                 return
             hand.do(piece)
+            table.done(name)
         except LostError as error:
             if table.lost(name, str(error)):
                 note(f"{name} was lost ({error}); others take over")
             table.pause(retry_s)
         except BaseException as error:  # told in the thread that asked for the work
             table.end(error)
-        else:
-            if table.done(name):
-                note(f"{name} is back")
+
+
+class _Table(Generic[_Piece]):
+    """Where the pieces lie. Safe between threads."""
+
+    def __init__(self, pieces: Iterable[_Piece], hands: int) -> None:
+        self._waiting = deque(pieces)
+        self._hands = hands
+        self._at_work: dict[str, _Piece] = {}
+        self._lost: dict[str, str] = {}
+        self._changed = threading.Condition()
+        self.ended = not self._waiting
+        self.error: BaseException | None = None
+
+    def wait_for_the_end(self) -> None:
+        with self._changed:
+            self._changed.wait_for(lambda: self.ended)
+
+    def pause(self, seconds: float) -> None:
+        """Wait for a time, or until the end."""
+        with self._changed:
+            self._changed.wait_for(lambda: self.ended, seconds)
+
+    def take(self, name: str) -> _Piece | None:
+        """The next piece for a hand; waits while others may still give one back; none at the end."""
+        with self._changed:
+            self._changed.wait_for(lambda: self.ended or self._waiting)
+            if self.ended:
+                return None
+            self._at_work[name] = self._waiting.popleft()
+            return self._at_work[name]
+
+    def done(self, name: str) -> None:
+        """A hand's piece is done."""
+        with self._changed:
+            del self._at_work[name]
+            if not (self._waiting or self._at_work):
+                self.end()
+
+    def found(self, name: str) -> bool:
+        """A hand can begin; whether it was lost before."""
+        with self._changed:
+            return self._lost.pop(name, None) is not None and not self.ended
+
+    def lost(self, name: str, reason: str) -> bool:
+        """A hand is lost, and its piece lies here again; whether that is news."""
+        with self._changed:
+            news = name not in self._lost and not self.ended
+            self._lost[name] = reason
+            if name in self._at_work:
+                self._waiting.appendleft(self._at_work.pop(name))
+                self._changed.notify_all()
+            if len(self._lost) == self._hands:
+                self.end(LostError("; ".join(f"{hand}: {why}" for hand, why in self._lost.items())))
+            return news
+
+    def end(self, error: BaseException | None = None) -> None:
+        """Nothing more is to be done, for this reason; the first one counts."""
+        with self._changed:
+            if not self.ended:
+                self.ended, self.error = True, error
+                self._changed.notify_all()

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import nas.torch_devices  # noqa: F401 (registers them: a unit may be one)
 from devices import Artifact, Device, DeviceError, DeviceInfo, Format, LoadedModel, Measurement, MeasureSettings
 from devices import get_device as make_device
 from devices.device import FloatArray
@@ -16,7 +17,7 @@ from nas.distributed.sharing import LostError
 
 @dataclass(frozen=True)
 class Wanted:
-    """Which device a unit is asked for.
+    """Which device a unit is.
 
     Attributes:
         backend: its registered name.
@@ -27,7 +28,11 @@ class Wanted:
     options: Mapping[str, Any]
 
     def make(self) -> Device:
-        """The device, in this process."""
+        """The device, in this process.
+
+        Raises:
+            DeviceError: options that the device does not have or cannot use.
+        """
         return make_device(self.backend, self.options)
 
 
@@ -44,6 +49,16 @@ class Offer:
     formats: tuple[Format, ...]
     info: DeviceInfo
     unavailable_reason: str | None
+
+
+def offer_of(wanted: Wanted) -> Offer:
+    """What the device is that is here; nothing is measured."""
+    device = wanted.make()
+    try:
+        reason = device.unavailable_reason()
+        return Offer(device.formats, device.info(), reason)
+    finally:
+        device.close()
 
 
 @dataclass(frozen=True)
@@ -74,91 +89,77 @@ class Sent:
         return replace(self.artifact, path=path)
 
 
-def offer_of(wanted: Wanted) -> Offer:
-    """What the device is that is here; nothing is measured.
-
-    Raises:
-        DeviceError: options that the device does not have or cannot use.
-    """
-    device = wanted.make()
-    try:
-        reason = device.unavailable_reason()
-        return Offer(device.formats, device.info(), reason)
-    finally:
-        device.close()
-
-
 class UnitProcess:
-    """A Ray actor that measures on one unit, one thing after the other; model files come with each request."""
+    """A Ray actor that measures on one unit, one thing after the other; model files come with each request.
 
-    def __init__(self) -> None:
-        self._devices: dict[str, Device] = {}
-        self._model: tuple[Any, LoadedModel] | None = None
+    Ray may end it and begin it again between any two requests.
+    """
+
+    def __init__(self, wanted: Wanted) -> None:
+        self._device = wanted.make()
         self._folder = tempfile.TemporaryDirectory(prefix="unit-")
+        self._loaded: tuple[str, int, LoadedModel] | None = None
 
-    def node(self) -> str:
-        """Which machine of the cluster this is."""
-        import ray  # noqa: PLC0415 (takes a second; what is asked without a cluster does not need it)
+    def check(self, key: str) -> None:
+        """Return if the device works and is who it has to be.
 
-        return str(ray.get_runtime_context().get_node_id())
+        Raises:
+            LostError: it cannot be used.
+            DeviceError: it is another one.
+        """
+        self._check_works()
+        info = self._device.info()
+        if info.key != key:
+            self._check_works()  # else nobody knows who it is
+            raise DeviceError(
+                f"the units of a pool have to be equal: one is {key}, another {info.key} ({info.cpu}, {info.runtime} "
+                f"{info.runtime_version}); give unlike ones devices of their own"
+            )
 
-    def measure(self, wanted: Wanted, key: str, sent: Sent, settings: MeasureSettings) -> Measurement:
-        """Measure a model file.
-
-        Args:
-            wanted: on which device.
-            key: who the device has to be.
-            sent: the file.
-            settings: how to measure.
+    def measure(self, sent: Sent, settings: MeasureSettings) -> Measurement:
+        """Measure a model file; what goes wrong with the file is a failed measurement.
 
         Raises:
             LostError: the device cannot be used any more.
-            DeviceError: it is another one than it has to be.
         """
-        device = self._device(wanted, key)
-        made = device.measure(sent.put(Path(self._folder.name)), settings)
-        reason = None if made.ok else device.unavailable_reason()
-        if reason is not None:
-            raise LostError(reason)
+        made = self._device.measure(sent.put(Path(self._folder.name)), settings)
+        if not made.ok:
+            self._check_works()
         return made
 
-    def predict(self, wanted: Wanted, key: str, sent: Sent, threads: int, images: FloatArray) -> FloatArray:
+    def predict(self, sent: Sent, threads: int, images: FloatArray) -> FloatArray:
         """Run images through a model file, which stays loaded until there is another; none only loads it.
 
         Raises:
             LostError: the device cannot be used any more.
-            DeviceError: it is another one than it has to be, or cannot load or run the file.
+            DeviceError: it cannot load or run the file.
         """
-        device, which = self._device(wanted, key), (wanted.backend, sent.artifact.sha256, threads)
-        if self._model is None or self._model[0] != which:
-            self._unload()
-            self._model = (which, device.open(sent.put(Path(self._folder.name)), threads))
-        return self._model[1].predict(images) if len(images) else images
+        try:
+            model = self._load(sent, threads)
+            return model.predict(images) if len(images) else images
+        except DeviceError as error:
+            self._check_works()
+            raise DeviceError(str(error)) from None  # not all kinds of it can travel
 
     def close(self) -> None:
-        """Stop what the devices keep running."""
+        """Stop what the device keeps running."""
         self._unload()
-        for device in self._devices.values():
-            device.close()
+        self._device.close()
         self._folder.cleanup()
 
-    def _device(self, wanted: Wanted, key: str) -> Device:
-        which = repr((wanted.backend, sorted(wanted.options.items())))
-        if which not in self._devices:
-            device = wanted.make()
-            reason = device.unavailable_reason()
-            if reason is not None:
-                raise LostError(reason)
-            if device.info().key != key:
-                raise DeviceError(
-                    f"the units of a pool have to be equal: one is {key}, another {device.info().key} "
-                    f"({device.info().cpu}, {device.info().runtime} {device.info().runtime_version}); give unlike "
-                    "ones devices of their own"
-                )
-            self._devices[which] = device
-        return self._devices[which]
+    def _check_works(self) -> None:
+        reason = self._device.unavailable_reason()
+        if reason is not None:
+            raise LostError(reason)
+
+    def _load(self, sent: Sent, threads: int) -> LoadedModel:
+        if self._loaded is None or self._loaded[:2] != (sent.artifact.sha256, threads):
+            self._unload()
+            model = self._device.open(sent.put(Path(self._folder.name)), threads)
+            self._loaded = (sent.artifact.sha256, threads, model)
+        return self._loaded[2]
 
     def _unload(self) -> None:
-        if self._model is not None:
-            self._model[1].close()
-            self._model = None
+        if self._loaded is not None:
+            self._loaded[2].close()
+            self._loaded = None

@@ -1,7 +1,8 @@
-"""Model files written directly from a network and its deployed weights: ONNX and TFLite, float32 and INT8."""
+"""Model files written directly from a network and its deployed weights: ONNX, TFLite, and the network itself."""
 
 from nas.export.artifacts import FILE_NAMES, STANDARD_VARIANTS, export_artifacts, known_ranges, workload
 from nas.export.errors import ExportError
+from nas.export.network_file import read_network, write_network
 from nas.export.onnx_int8 import write_onnx_int8
 from nas.export.onnx_writer import write_onnx
 from nas.export.ranges import KnownRanges
@@ -17,7 +18,9 @@ __all__ = [
     "Weights",
     "export_artifacts",
     "known_ranges",
+    "read_network",
     "workload",
+    "write_network",
     "write_onnx",
     "write_onnx_int8",
     "write_tflite",

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from devices import Artifact, Format, Precision, Workload
 from nas.export.errors import ExportError
+from nas.export.network_file import write_network
 from nas.export.onnx_int8 import onnx_ranges, write_onnx_int8
 from nas.export.onnx_writer import write_onnx
 from nas.export.ranges import Calibration, KnownRanges
@@ -28,10 +29,12 @@ FILE_NAMES: dict[Variant, str] = {
     ("onnx", "int8_symmetric"): "model.int8_symmetric.onnx",
     ("tflite", "float32"): "model.tflite",
     ("tflite", "int8"): "model.int8.tflite",
+    ("network", "float32"): "model.network.safetensors",
 }
 """Name of the file of every variant that can be written."""
 
-STANDARD_VARIANTS: tuple[Variant, ...] = tuple(variant for variant in FILE_NAMES if variant[1] != "int8_symmetric")
+_FOR_SOME_DEVICES: tuple[Variant, ...] = (("onnx", "int8_symmetric"), ("network", "float32"))
+STANDARD_VARIANTS: tuple[Variant, ...] = tuple(variant for variant in FILE_NAMES if variant not in _FOR_SOME_DEVICES)
 """What is written where nothing else is asked for; the others are for some devices only."""
 
 
@@ -46,8 +49,8 @@ def export_artifacts(
 
     INT8 scales come from running the network on the images, so their last digit may differ between kinds of processor.
 
-    Every file takes one normalised float32 image under the name ``image`` (ONNX: channels first, TFLite: channels
-    last) and gives float32 ``logits``, INT8 files too.
+    Every ONNX and TFLite file takes one normalised float32 image under the name ``image`` (ONNX: channels first,
+    TFLite: channels last) and gives float32 ``logits``, INT8 files too.
 
     Args:
         network: what to write; its input is an image ``(channels, height, width)``.
@@ -111,3 +114,5 @@ def _write(variant: Variant, network: Network, weights: Weights, path: Path, ima
             write_onnx_int8(network, weights, path, images, symmetric=True)
         case ("tflite", "int8"):
             write_tflite_int8(network, weights, path, images)
+        case ("network", "float32"):
+            write_network(network, weights, path)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from nas.fleet import FLEET, fleet_latency
 from nas.report.chart import Axis, Chart, Point, Series
 from nas.report.values import Latency, Member, RunData, Scores, Target
 
@@ -57,6 +58,45 @@ def _predicted(member: Member, latency: Latency) -> Point:
     assert accuracy is not None and predicted is not None  # noqa: S101 (the caller chose such members)
     label = f"{member.name}\n{100 * accuracy:.1f} % accuracy in the supernet\n{ms(predicted)} ms predicted"
     return Point(1e3 * predicted, 100 * accuracy, label, member.key)
+
+
+def fleet_chart(run: RunData) -> Chart | None:
+    """Accuracy over the latency that one network has over the whole fleet; None where there is no fleet."""
+    if run.fleet is None or not run.shared:
+        return None
+    weights, how = run.fleet.weights, run.fleet.how
+    cloud = [
+        Point(1e3 * fleet_latency(c.latency_s, weights, how), 100 * c.accuracy)
+        for c in run.searched
+        if weights.keys() <= c.latency_s.keys()
+    ]
+    points = {
+        one.key: Point(
+            1e3 * one.fleet_s,
+            100 * one.accuracy,
+            f"{one.name}\n{100 * one.accuracy:.1f} % accuracy\n{ms(one.fleet_s)} ms over the fleet",
+            one.key,
+        )
+        for one in run.shared
+        if one.fleet_s is not None
+    }
+    best = [points[one.key] for one in run.shared if FLEET in one.fronts]
+    others = [points[one.key] for one in run.shared if FLEET not in one.fronts]
+    series = (
+        Series("Searched", "cloud", tuple(cloud), colour=4),
+        Series("Measured, not on this front", "cross", tuple(others), colour=4),
+        Series("Measured front of single networks", "dot", tuple(sorted(best, key=lambda p: p.x)), colour=0),
+    )
+    told = ", ".join(f"{name} × {weight:g}" for name, weight in weights.items())
+    return Chart(
+        name=f"front-{FLEET}",
+        title=f"One network for all targets: {how} weighted latency",
+        x=Axis("Latency over the fleet (ms)", log=True),
+        y=ACCURACY,
+        series=tuple(s for s in series if s.points),
+        caption=f"Weights: {told}. Accuracy on validation images: of a measured network that of its least accurate "
+        "file; limits hold on every target.",
+    )
 
 
 def scatter_chart(scores: Scores) -> Chart | None:

@@ -11,6 +11,7 @@ from nas.files import read_json, reading
 from nas.report.members import read_members
 from nas.report.results import Row, as_text, json_lines, read_result
 from nas.report.rounds import read_rounds
+from nas.report.shared import read_fleet, read_shared
 from nas.report.values import Epoch, Pairs, Problem, RunData, Scores, Searched, Target
 from nas.run_directory import STAGES, RunDirectory
 from nas.visits import FLAGS, describe
@@ -30,6 +31,7 @@ def load(run_dir: Path) -> RunData:
     try:
         targets = tuple(_targets(run, profile, confirmed))
         members = read_members(run, confirmed)
+        names = {member.key: member.name for member in members}
         return RunData(
             title=run_dir.resolve().name,
             subtitle=_subtitle(run),
@@ -43,8 +45,10 @@ def load(run_dir: Path) -> RunData:
             provenance=_provenance(run),
             measurements=_count_measured(profile, confirmed),
             limits={name: limit for name in _names(targets) if (limit := _limit(run, name)) is not None},
-            rounds=tuple(read_rounds(run, {member.key: member.name for member in members})),
+            rounds=tuple(read_rounds(run, names)),
             stopped=as_text(confirmed.get("stopped", "")),
+            fleet=read_fleet(confirmed),
+            shared=tuple(read_shared(confirmed, names, _names(targets))),
         )
     except (AttributeError, LookupError, OverflowError, TypeError, ValueError, SpaceError) as error:
         there = [str(run.result(stage)) for stage in STAGES[:-1] if run.is_done(stage)]

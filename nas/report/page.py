@@ -28,7 +28,7 @@ class Figure:
 
 def charts(run: RunData) -> Mapping[str, tuple[Chart, ...]]:
     """Every chart of the report by its section."""
-    fronts = [figures.front_chart(run, target) for target in run.targets]
+    fronts = [*(figures.front_chart(run, target) for target in run.targets), figures.fleet_chart(run)]
     scatters = [figures.scatter_chart(scores) for scores in run.scores if scores.pairs]
     return {
         "fronts": tuple(chart for chart in fronts if chart),
@@ -127,6 +127,14 @@ def _texts(run: RunData) -> dict[str, Any]:
         + middle
         if confirmed
         else "These are the search's choices; nothing was measured yet.",
+        "shared_text": "Every network that was measured on all targets. A figure is bold where no other network beats "
+        "it on that target alone, with that target's limits"
+        + (
+            "; in the last column, where none beats it as the one network for all, with every limit. "
+            f"There the latency is the {run.fleet.how} weighted one."
+            if run.fleet
+            else "."
+        ),
         "rounds_text": "An interval should hold nine in ten networks, by the predictor's errors on those it was "
         "checked on; differences below 5 % count as none, so much a device differs from itself. Where measurements "
         "contradict what was predicted, the predictors learn from them and the search goes on."

@@ -6,8 +6,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
+from nas.fleet import How
+
 Pairs: TypeAlias = tuple[tuple[str, str], ...]
 """Names with their values, in the order they are shown."""
+
+_FORMATS = {"onnx": "ONNX", "tflite": "TFLite"}
 
 
 @dataclass(frozen=True)
@@ -42,7 +46,7 @@ class Target:
     @property
     def file(self) -> str:
         """The kind of file in words."""
-        return f"{'ONNX' if self.format == 'onnx' else 'TFLite'} {self.precision}"
+        return f"{_FORMATS.get(self.format, self.format)} {self.precision}"
 
     def runs(self, file: ModelFile) -> bool:
         """Whether this is the kind of file that the target was measured with."""
@@ -179,6 +183,33 @@ class Round:
 
 
 @dataclass(frozen=True)
+class Fleet:
+    """How one latency is made of those on several targets: the ``worst`` or the ``mean`` weighted one."""
+
+    how: How
+    weights: Mapping[str, float]
+
+
+@dataclass(frozen=True)
+class Shared:
+    """One network that was measured on all of several targets.
+
+    Attributes:
+        accuracy: of its least accurate file, 0 to 1.
+        latency_s: median by target.
+        fleet_s: over the fleet, weighted; none where there is no fleet.
+        fronts: names of the targets on whose own front it is, and ``fleet``.
+    """
+
+    key: str
+    name: str
+    accuracy: float
+    latency_s: Mapping[str, float]
+    fleet_s: float | None
+    fronts: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class Epoch:
     """One row of the training log; accuracies on validation images, 0 to 1."""
 
@@ -219,3 +250,5 @@ class RunData:
     rounds: tuple[Round, ...] = ()
     stopped: str = ""
     """Why there was no further round."""
+    fleet: Fleet | None = None
+    shared: tuple[Shared, ...] = ()

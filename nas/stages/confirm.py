@@ -9,15 +9,17 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from nas.candidate import Candidate
+from nas.candidate import Candidate, latency_metric
 from nas.errors import NasError, UnreachableError
 from nas.files import write_json
+from nas.fleet import FLEET, with_fleet
 from nas.objective import explain_infeasible
 from nas.pareto import ParetoFront
 from nas.stages.context import Context
 from nas.stages.correcting import Corrector, first_round
 from nas.stages.expecting import failures
 from nas.stages.finalists import confirm_finalists
+from nas.stages.fronts import searched_views, shared_views, united
 from nas.stages.rounds import Round, Verdict, judge, record
 
 Row = dict[str, Any]
@@ -33,12 +35,12 @@ def run(context: Context) -> None:
     rows: list[Row] = []
     qualities: list[Mapping[str, Row]] = []
     while True:
-        before = _on_front(context, rows)
+        before = _on_fronts(context, rows)
         made, quality = confirm_finalists(context, now.finalists, context.rng("confirm", *_later(now.number)))
         rows += made
         qualities.append(quality)
         verdict = judge(context, now, made)
-        entered = [key for key in _on_front(context, rows) if key not in before]
+        entered = [key for key in _on_fronts(context, rows) if key not in before]
         record(context, now, verdict, entered=entered, quality=quality)
         stopped = _reason_to_stop(context, now, verdict, entered)
         if stopped is not None:
@@ -75,39 +77,62 @@ def _reason_to_stop(context: Context, now: Round, verdict: Verdict, entered: Seq
     return None
 
 
-def _on_front(context: Context, rows: Sequence[Row]) -> list[str]:
-    """Networks that no other beats as measured."""
-    usable = [Candidate.from_json(row) for row in rows if not failures(row)]
-    return [member.arch.key for member in ParetoFront.of(usable, context.config.problem)]
+def _usable(rows: Sequence[Row]) -> list[Candidate]:
+    return [Candidate.from_json(row) for row in rows if not failures(row)]
+
+
+def _on_fronts(context: Context, rows: Sequence[Row]) -> list[str]:
+    """Networks that no other beats as measured, on any of the fronts that the run is for."""
+    candidates = _usable(rows)
+    views = searched_views(context.config, context.config.problem)
+    return [member.arch.key for member in united(view.front(candidates) for view in views)]
 
 
 def _select(context: Context, rows: Sequence[Row], stopped: str) -> Row:
-    """The confirmed front, the members that others beat, and those that were dropped and why.
+    """The confirmed front, the members that others beat, and those that were dropped and why; the fronts of targets.
 
     Raises:
         NasError: the front is empty.
     """
     problem = context.config.problem
-    usable = [row for row in rows if not failures(row)]
+    usable = {row["key"]: row for row in rows if not failures(row)}
     dropped = [{**row, "why": "; ".join(why)} for row in rows if (why := failures(row))]
-    candidates = {row["key"]: Candidate.from_json(row) for row in usable}
-    best = _on_front(context, rows)
+    candidates = _usable(rows)
+    best = [member.arch.key for member in ParetoFront.of(candidates, problem)]
     if not best:
-        reasons = [explain_infeasible(list(candidates.values()), problem)] if usable else [d["why"] for d in dropped]
+        reasons = [explain_infeasible(candidates, problem)] if usable else [row["why"] for row in dropped]
         raise NasError(f"the confirmed front is empty: {'; '.join(reasons)} ({stopped})")
-    feasible = {candidate.arch.key for candidate in problem.feasible(list(candidates.values()))}
-    by_key = {row["key"]: row for row in usable}
-    for key, candidate in candidates.items():
-        if key not in feasible:
+    feasible = [candidate.arch.key for candidate in problem.feasible(candidates)]
+    for candidate in candidates:
+        if candidate.arch.key not in feasible:
             broken = [limit.describe() for limit in problem.limits if limit.violation(candidate) > 0]
-            dropped.append({**by_key[key], "why": f"as measured it breaks the limit {'; '.join(broken)}"})
+            told = f"as measured it breaks the limit {'; '.join(broken)}"
+            dropped.append({**usable[candidate.arch.key], "why": told})
+    fronts = _fronts(context, candidates)
     for row in dropped:
-        context.progress.warn(f"network {row['key']} was dropped: {row['why']}")
+        names = [name for name, keys in fronts["members"].items() if row["key"] in keys]
+        if context.config.fleet is not None and names:
+            context.progress.note(f"network {row['key']} is on the front of {' and '.join(names)} alone: {row['why']}")
+        else:
+            context.progress.warn(f"network {row['key']} was dropped: {row['why']}")
     context.progress.note(f"confirm: {len(best)} networks on the front, {len(dropped)} dropped")
     return {
         **problem.to_json(),
         "targets": {target.name: target.describe() for target in context.targets},
-        "members": [by_key[key] for key in best],
-        "dominated": [by_key[key] for key in candidates if key in feasible and key not in best],
+        "members": [usable[key] for key in best],
+        "dominated": [usable[key] for key in feasible if key not in best],
         "dropped": dropped,
+        "fronts": fronts,
     }
+
+
+def _fronts(context: Context, candidates: Sequence[Candidate]) -> Row:
+    """For each target of several, and for the fleet, the networks that no other beats there, best first."""
+    config = context.config
+    views = shared_views(config, config.problem)
+    fronts: Row = {"members": {view.name: [one.arch.key for one in view.front(candidates)] for view in views}}
+    if config.fleet is not None:
+        weights, how = config.fleet_weights, config.fleet.how
+        latencies = {one.arch.key: with_fleet(one, weights, how).value(latency_metric(FLEET)) for one in candidates}
+        fronts["fleet"] = {"how": how, "weights": weights, "latencies_s": latencies}
+    return fronts

@@ -11,6 +11,7 @@ from statistics import fmean
 from typing import Any
 
 from latency_predictors import load_predictor
+from nas.candidate import Candidate
 from nas.distributed.evaluation import evaluating
 from nas.evaluate import rescored
 from nas.files import read_json, reading, write_json
@@ -18,8 +19,9 @@ from nas.pareto import ParetoFront
 from nas.stages import search
 from nas.stages.context import Context
 from nas.stages.evaluators import make_evaluator
-from nas.stages.expecting import as_files_are, expected, furthest_ahead, spread, unfit
+from nas.stages.expecting import as_files_are, expected, next_finalists, spread, unfit
 from nas.stages.fit import fit_target, fitted_predictors, rows_by_target
+from nas.stages.fronts import searched_views, united
 from nas.stages.history import History
 from nas.stages.latencies import make_latencies
 from nas.stages.limits import starting_points
@@ -30,17 +32,20 @@ Row = dict[str, Any]
 
 
 def first_round(context: Context) -> Round:
-    """The members of the searched front.
+    """The members of the searched front, and of those that a fleet needs.
 
     Raises:
         NasError: a file of the run that is damaged.
     """
     searched = context.run.result("search")
     with reading(searched):
-        front = ParetoFront.from_json(read_json(searched))
-        for member in front.members:
+        row = read_json(searched)
+        others = row["fronts"].values() if context.config.fleet else ()
+        fronts = [ParetoFront.from_json(row).members, *(list(map(Candidate.from_json, front)) for front in others)]
+        for member in united(fronts):
             context.space.validate(member.arch)
-    return Round(1, spread(front.members, context.config.confirm.members), fitted_predictors(context))
+    count = context.config.confirm.members
+    return Round(1, united(spread(front, count) for front in fronts), fitted_predictors(context))
 
 
 class Corrector:
@@ -69,7 +74,8 @@ class Corrector:
         problem = as_files_are(context.config.problem, rows)
         lost = unfit(context.config.problem, rows)
         judged = [candidate for candidate in self._judged if candidate.arch.key not in lost]
-        known = expected(rescored(judged, context.space, predictors), rows, problem)
+        views = searched_views(context.config, problem)
+        known = expected(rescored(judged, context.space, predictors), rows, views)
         with context.ledger() as ledger, evaluating(context) as accuracies:
             evaluator = make_evaluator(context, predictors, accuracies)
             latencies = make_latencies(context, predictors, ledger)
@@ -86,14 +92,8 @@ class Corrector:
                 first=first,
             )
         self._judged += found
-        front = ParetoFront.of([*known, *found], problem)
-        measured = {row["key"] for row in rows}
-        chosen = furthest_ahead(
-            [member for member in front if member.arch.key not in measured],
-            [candidate for candidate in problem.feasible(known) if candidate.arch.key in measured],
-            problem,
-            context.config.confirm.members,
-        )
+        measured, count = {row["key"] for row in rows}, context.config.confirm.members
+        chosen = united(next_finalists(view, [*known, *found], measured, count) for view in views)
         return Round(number, chosen, predictors, refitted, len(found))
 
 

@@ -12,6 +12,7 @@ from nas.errors import NasError
 from nas.evaluate import Accuracies, CachedAccuracies, CompositeEvaluator, NetworkPredictor
 from nas.files import read_json, reading
 from nas.stages.context import Context
+from nas.stages.fronts import searched_views
 from search_spaces import Architecture
 from supernet import weights_digest
 
@@ -61,7 +62,7 @@ def _composite(
         config.make_space(),
         predictors=predictors,
         accuracies=accuracies,
-        limits=config.limits,
+        any_of=[view.base.limits for view in searched_views(config, config.problem)],
         weight_bits=bits,
         activation_bits=bits,
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from statistics import median
 from typing import Any
@@ -10,8 +10,10 @@ from typing import Any
 import numpy as np
 
 from nas.candidate import ACCURACY, Candidate
+from nas.evaluate import breaks
 from nas.objective import Problem
 from nas.search.spread import advantage, scale_of
+from nas.stages.fronts import View
 
 Row = dict[str, Any]
 
@@ -64,7 +66,7 @@ def unfit(problem: Problem, rows: Sequence[Row]) -> set[str]:
     }
 
 
-def expected(candidates: Sequence[Candidate], rows: Sequence[Row], problem: Problem) -> list[Candidate]:
+def expected(candidates: Sequence[Candidate], rows: Sequence[Row], views: Sequence[View]) -> list[Candidate]:
     """Candidates with measured latencies in the place of predicted ones.
 
     Left out are those whose accuracy is not known because they seemed to break a limit that they now keep: the search
@@ -73,7 +75,7 @@ def expected(candidates: Sequence[Candidate], rows: Sequence[Row], problem: Prob
     Args:
         candidates: with latencies as they are predicted now.
         rows: of ``confirm_finalists``.
-        problem: as ``as_files_are`` gave it.
+        views: the fronts to come, whose limits are as ``as_files_are`` gave them.
     """
     measured = {row["key"]: Candidate.from_json(row) for row in rows}
     kept = []
@@ -82,36 +84,35 @@ def expected(candidates: Sequence[Candidate], rows: Sequence[Row], problem: Prob
         if found is not None:
             latencies = {name: metric for name, metric in found.metrics.items() if metric.source == "measured"}
             candidate = Candidate(candidate.arch, {**candidate.metrics, **latencies})  # noqa: PLW2901
-        if ACCURACY in candidate.metrics or _breaks(candidate, problem):
+        if ACCURACY in candidate.metrics or all(breaks(candidate, view.base.limits) for view in views):
             kept.append(candidate)
     return kept
 
 
-def furthest_ahead(
-    members: Sequence[Candidate], measured: Sequence[Candidate], problem: Problem, count: int | None
+def next_finalists(
+    view: View, candidates: Sequence[Candidate], measured: Collection[str], count: int | None
 ) -> list[Candidate]:
     """At most ``count`` members of a front that add most to what is measured, each counted with those before it.
 
     Args:
-        members: to choose from; all keep the limits.
-        measured: what was measured and keeps the limits.
-        problem: the objectives count.
+        view: the front.
+        candidates: with what is expected of each.
+        measured: keys of those that were measured.
         count: how many; all if None.
     """
-    if count is None or count >= len(members):
-        return list(members)
-    if not measured:
-        return spread(members, count)
-    low, span = scale_of(problem.scores([*members, *measured]).costs)
-    points, known = ((problem.scores(part).costs - low) / span for part in (members, measured))
+    front = [member for member in view.front(candidates) if member.arch.key not in measured]
+    if count is None or count >= len(front):
+        return front
+    before = view.seen([candidate for candidate in candidates if candidate.arch.key in measured])
+    if not before:
+        return spread(front, count)
+    points, known = (view.problem.scores(part).costs for part in (view.seen(front), before))
+    low, span = scale_of(np.concatenate([points, known]))
+    points, known = (points - low) / span, (known - low) / span
     chosen: list[int] = []
     for _ in range(count):
         ahead = advantage(points, known)
         ahead[chosen] = -np.inf
         chosen.append(int(ahead.argmax()))
         known = np.concatenate([known, points[chosen[-1:]]])
-    return [members[position] for position in sorted(chosen)]
-
-
-def _breaks(candidate: Candidate, problem: Problem) -> bool:
-    return any(limit.metric in candidate.metrics and limit.violation(candidate) > 0 for limit in problem.limits)
+    return [front[position] for position in sorted(chosen)]

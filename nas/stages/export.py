@@ -14,8 +14,10 @@ from nas.errors import NasError
 from nas.files import copy_file, read_json, reading, write_json
 from nas.stages.context import Context
 from nas.stages.expecting import spread
+from nas.stages.fronts import united
 from nas.stages.judge import RUNTIMES, file_accuracy
 from nas.stages.models import WEIGHTS, Artifacts, ModelFiles
+from nas.stages.shipped import fronts_on_card, shipped_fronts
 from nas.stages.targets import Target
 from search_spaces import Network, macs, parameters, peak_activation_bytes
 
@@ -31,20 +33,28 @@ Row = dict[str, Any]
 
 
 def run(context: Context) -> None:
-    """Export the members of the confirmed front, fastest first.
+    """Export the members of the confirmed front, and in a run for a fleet those of its fronts, fastest first.
 
     Raises:
         NasError: the files that were measured are not there any more.
     """
     path, first = context.run.result("confirm"), context.targets[0].metric
     with reading(path):
-        rows = {row["key"]: _checked(context, row) for row in read_json(path)["members"]}
-        members = sorted(map(Candidate.from_json, rows.values()), key=lambda member: member.value(first))
-    members = spread(members, context.config.export.count)
-    names = [f"{position:02d}-{member.arch.key[:8]}" for position, member in enumerate(members, 1)]
+        confirmed = read_json(path)
+        fronts = shipped_fronts(confirmed, fleet=context.config.fleet is not None)
+        rows = {
+            row["key"]: {**_checked(context, row), "card": fronts_on_card(confirmed, row["key"])}
+            for front in fronts
+            for row in front
+        }
+        members = {key: Candidate.from_json(row) for key, row in rows.items()}
+        by_speed = [sorted((members[row["key"]] for row in front), key=lambda m: m.value(first)) for front in fronts]
+    kept = united(spread(front, context.config.export.count) for front in by_speed)
+    chosen = sorted(kept, key=lambda member: member.value(first))
+    names = [f"{position:02d}-{member.arch.key[:8]}" for position, member in enumerate(chosen, 1)]
     files = context.model_files("confirm", context.shipped_variants, with_weights=True)
-    context.progress.start("export", len(members), "network")
-    for name, member in zip(names, members, strict=True):
+    context.progress.start("export", len(chosen), "network")
+    for name, member in zip(names, chosen, strict=True):
         if not _is_exported(context.path("export", name), rows[member.arch.key]):
             _export(context, name, rows[member.arch.key], files)
         context.progress.advance(detail=name)
@@ -80,7 +90,8 @@ def _is_exported(folder: Path, row: Row) -> bool:
     except (NasError, OSError, AttributeError, KeyError, TypeError):
         return False
     measured = {target: (m["median_s"], m["p90_s"]) for target, m in row["measurements"].items()}
-    return whole and card.get("key") == row["key"] and told == measured
+    same = all(card.get(name) == value for name, value in row["card"].items())
+    return whole and same and card.get("key") == row["key"] and told == measured
 
 
 def _digest(path: Path) -> str:
@@ -112,6 +123,7 @@ def _export(context: Context, name: str, row: Row, files: ModelFiles) -> None:
             "accuracy": {a.path.name: _accuracy(context, _moved(a, folder)) for a in artifacts.values()},
             **_boards(context, network, _moved(artifacts["tflite", "int8"], folder)),
             "latency": {target.name: _latency(context, target, row, artifacts) for target in context.targets},
+            **row["card"],
             "data_split_sha256": _digest(context.path("split.json")),
             "versions": _versions(),
         },

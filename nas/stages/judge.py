@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from devices import Artifact, Device, Format
 from nas.stages.context import Context
 
-RUNTIMES: dict[Format, str] = {"onnx": "onnxruntime_cpu", "tflite": "litert_cpu"}
+RUNTIMES: dict[Format, str] = {"onnx": "onnxruntime_cpu", "tflite": "litert_cpu", "network": "torch_cpu"}
 """Device whose runtime judges the files of a format where no target is concerned."""
 
 _CHUNK = 256

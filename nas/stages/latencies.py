@@ -43,7 +43,6 @@ class MeasuredLatencies:
             in_passes(context, "search", order),
             sentinels=context.path("search", "sentinel"),
             on_visit=lambda pair, _visit: context.progress.advance(0, detail=pair[1]),
-            note=context.progress.note,
         )
         for name, row in measured.quality.items():
             context.progress.note(f"search: {name}: {describe(row)}")

@@ -4,20 +4,18 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeAlias
 
 from devices import Measurement
-from nas.campaign import Campaign, Pair, Record
+from nas.campaign import Campaign, Pair
 from nas.candidate import Metric
 from nas.distributed.lease import Lease
 from nas.distributed.measuring import Orders, measure_on_units
 from nas.distributed.pool import PooledDevice
-from nas.distributed.unit_device import UnitDevice
 from nas.ledger import Ledger
-from nas.sentinel import write_sentinel
 from nas.stages.bench import Bench
 from nas.stages.context import Context
 from nas.stages.models import Artifacts
@@ -63,9 +61,7 @@ def measure_all(context: Context, stage: str, order: Sequence[Pair], artifacts: 
 
     with context.ledger() as ledger:
         folder = context.path(stage, "sentinel")
-        measured = run_campaign(
-            ledger, context.targets, artifacts, orders, sentinels=folder, on_visit=tell, note=progress.note
-        )
+        measured = run_campaign(ledger, context.targets, artifacts, orders, sentinels=folder, on_visit=tell)
     for name, row in measured.quality.items():
         progress.note(f"{stage}: {name}: {describe(row)}")
     return measured
@@ -88,15 +84,14 @@ def run_campaign(
     ledger: Ledger,
     targets: Sequence[Target],
     artifacts: Mapping[str, Artifacts],
-    orders: Sequence[Sequence[Pair]],
+    orders: Orders,
     *,
     sentinels: Path,
     on_visit: OnVisit = lambda _pair, _visit: None,
-    note: Callable[[str], None] = lambda _: None,
 ) -> Measured:
     """Measure networks on targets, and keep everything in a ledger.
 
-    Targets that are pools come last, all their units at once; others are measured here, one thing after the other.
+    Pools come last, one after the other, each with all its units at once.
 
     Args:
         ledger: keeps every visit, and what the visits to each network come to.
@@ -105,83 +100,65 @@ def run_campaign(
         orders: for each pass, networks' keys and targets' names in the order they are visited.
         sentinels: folder of the sentinel's model files.
         on_visit: told of each visit, as by a ``Campaign``.
-        note: told in a sentence what became of a pool's unit.
 
     Raises:
         NasError: a ledger that cannot be used, or no unit is left of a pool.
     """
-    # A simulated device does not drift: nothing is timed there.
-    real = [target for target in targets if target.device.info().kind != "simulated"]
-    written = write_sentinel(sentinels, [target.variant for target in real]) if real else {}
-    watched = {target.name: written[target.variant] for target in real}
-    bench = Bench(ledger, targets, artifacts, passes=len(orders), sentinels=watched)
+    bench = Bench(ledger, targets, artifacts, passes=len(orders), sentinels=sentinels)
     before = {pair: bench.settled(pair) for pair in orders[0]}
     done = {pair: measurement for pair, measurement in before.items() if measurement is not None}
     pools = {target.name: target.device for target in targets if isinstance(target.device, PooledDevice)}
-    teller = _Teller(on_visit)
-    here = Campaign(
-        [[pair for pair in order if pair[1] not in pools or pair in done] for order in orders],
-        bench,
-        watched=watched.keys() - pools.keys(),
-        settled=done.keys(),
-        on_visit=teller.of_campaign(),
-    )
-    here.run()
-    elsewhere = [[pair for pair in order if pair[1] in pools and pair not in done] for order in orders]
-    before_now = [_found_on(bench, unit.name, watched) for pool in pools.values() for unit in pool.units]
-
-    def begin(lease: Lease, devices: Mapping[str, UnitDevice], part: Orders) -> Campaign:
-        on_unit = bench.on(lease.unit.name, devices)
-        return Campaign(part, on_unit, watched=watched.keys() & devices.keys(), on_visit=teller.of_campaign())
-
-    made = measure_on_units(elsewhere, pools, begin, note) if elsewhere[0] else []
-    record = Record.together([here, *before_now, *made])
-    drifts = {target.name: record.drift(target.name) for target in targets}
+    here = [[pair for pair in order if pair in done or pair[1] not in pools] for order in orders]
+    watched = bench.sentinels.keys() - pools.keys()
+    campaign = Campaign(here, bench, watched=watched, settled=done.keys(), on_visit=on_visit)
+    campaign.run()
+    for name, pool in pools.items():
+        missing = [[pair for pair in order if pair not in done and pair[1] == name] for order in orders]
+        for part in _measure_on_pool(bench, name, pool, missing, on_visit):
+            campaign.add(part)
+    drifts = {target.name: campaign.drift(target.name) for target in targets}
     for pair in orders[0]:
         if pair not in done:
             settings = bench.targets[pair[1]].settings
-            done[pair] = bench.keep(pair, merge(record.visits[pair], settings, len(orders), drifts[pair[1]]))
-    quality = {target.name: _summary(record, done, target.name) for target in targets}
+            done[pair] = bench.keep(pair, merge(campaign.visits[pair], settings, len(orders), drifts[pair[1]]))
+    quality = {target.name: _summary(campaign, done, target.name) for target in targets}
     return Measured({pair: done[pair] for pair in orders[0]}, quality)
 
 
-def _found_on(bench: Bench, unit: str, watched: Collection[str]) -> Campaign:
-    """The sentinels that were measured on a unit before, also where it cannot be had now: its drift was then."""
-    found = Campaign([], bench.on(unit), watched=watched)
-    found.run()
-    return found
+def _measure_on_pool(
+    bench: Bench, target: str, pool: PooledDevice, orders: Orders, on_visit: OnVisit
+) -> Sequence[Campaign]:
+    """The campaigns of a pool's units over some networks."""
+    watched, told_once = bench.sentinels.keys() & {target}, _told_once(on_visit)
+
+    def begin(unit: Lease, part: Orders) -> Campaign:
+        return Campaign(part, bench.on(unit), watched=watched, on_visit=told_once())
+
+    return measure_on_units(pool, orders, begin)
 
 
-class _Teller:
-    """Tells of every visit once, also where campaigns are in several threads or one goes on with another's networks.
+def _told_once(on_visit: OnVisit) -> Callable[[], OnVisit]:
+    """Makes what campaigns tell, which are in several threads, and go on with networks that another has begun."""
+    told, lock = Counter[Pair](), threading.Lock()
 
-    Args:
-        on_visit: who is told.
-    """
-
-    def __init__(self, on_visit: OnVisit) -> None:
-        self._on_visit = on_visit
-        self._told = Counter[Pair]()
-        self._lock = threading.Lock()
-
-    def of_campaign(self) -> OnVisit:
-        """What is told by one campaign."""
+    def of_campaign() -> OnVisit:
         seen = Counter[Pair]()
 
         def tell(pair: Pair, visit: Visit | None) -> None:
-            with self._lock:
-                if visit is None or not visit.attempt:
-                    seen[pair] += 1
-                    if seen[pair] <= self._told[pair]:
-                        return
-                    self._told[pair] = seen[pair]
-                self._on_visit(pair, visit)
+            with lock:
+                first = visit is None or not visit.attempt
+                seen[pair] += first
+                if not first or seen[pair] > told[pair]:
+                    told[pair] += first
+                    on_visit(pair, visit)
 
         return tell
 
+    return of_campaign
 
-def _summary(record: Record, done: Mapping[Pair, Measurement], target: str) -> Row:
-    visits, drift = record.of_target(target), record.drift(target)
+
+def _summary(campaign: Campaign, done: Mapping[Pair, Measurement], target: str) -> Row:
+    visits, drift = campaign.of_target(target), campaign.drift(target)
     measured = [measurement for pair, measurement in done.items() if pair[1] == target and measurement.ok]
     factors = [visit.factor(drift) for of_one in visits.values() for visit in of_one if visit.measurement.ok]
     return {
@@ -190,7 +167,7 @@ def _summary(record: Record, done: Mapping[Pair, Measurement], target: str) -> R
         "agreement_uncorrected": agreement(visits, drift, corrected=False),
         "drift_method": drift.method,
         "largest_drift": max((abs(factor - 1) for factor in factors), default=0.0),
-        "sentinels": len(record.sentinels.get(target, ())),
+        "sentinels": len(campaign.sentinels.get(target, ())),
         "repeated": sum(visit.attempt > 0 for of_one in visits.values() for visit in of_one),
         "flags": count_flags(measured),
     }

@@ -10,18 +10,18 @@ import torch
 from numpy.typing import NDArray
 
 from devices import Artifact, get_device
-from nas.export import STANDARD_VARIANTS, export_artifacts
+from nas.export import FILE_NAMES, STANDARD_VARIANTS, export_artifacts
 from nas.export.artifacts import Variant
+from nas.stages.judge import RUNTIMES
 from search_spaces import get_space, space_names
 from supernet import random_network
 
 VARIANTS = [pytest.param(variant, id="-".join(variant)) for variant in STANDARD_VARIANTS]
-FLOAT = [pytest.param(variant, id="-".join(variant)) for variant in STANDARD_VARIANTS if variant[1] == "float32"]
-DEVICES = {"onnx": "onnxruntime_cpu", "tflite": "litert_cpu"}
+FLOAT = [pytest.param(variant, id="-".join(variant)) for variant in FILE_NAMES if variant[1] == "float32"]
 
 
 def predict(artifact: Artifact, images: NDArray[np.float32]) -> NDArray[np.float32]:
-    device = get_device(DEVICES[artifact.format])
+    device = get_device(RUNTIMES[artifact.format])
     reason = device.unavailable_reason()
     if reason:
         pytest.skip(reason)
@@ -75,7 +75,7 @@ def test_equal_inputs_give_equal_bytes(variant: Variant, tmp_path: Path) -> None
     assert len(digests) == 1
 
 
-@pytest.mark.parametrize("kind", DEVICES)
+@pytest.mark.parametrize("kind", ["onnx", "tflite"])
 def test_int8_files_are_small(kind: str, tmp_path: Path) -> None:
     space = get_space("mobilenetv3_32")
     network = space.lower(space.largest())

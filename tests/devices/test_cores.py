@@ -1,7 +1,10 @@
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
+import threading
+from pathlib import Path
 
 import pytest
 
@@ -70,6 +73,29 @@ def test_process_is_pinned_where_it_is_allowed() -> None:
         assert set(pinning.pin(len(before))) == before
     finally:
         os.sched_setaffinity(0, before)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
+def test_threads_that_are_there_already_are_moved_too() -> None:
+    before, found, asked, ended = os.sched_getaffinity(0), [], threading.Event(), threading.Event()
+
+    def kept() -> None:
+        asked.wait(60)
+        found.append(os.sched_getaffinity(0))
+        ended.set()
+
+    thread = threading.Thread(target=kept)
+    thread.start()
+    try:
+        chosen = Pinning().pin(1)
+        asked.set()
+        assert ended.wait(60)
+        assert found == [set(chosen)]
+    finally:
+        for task in Path("/proc/self/task").iterdir():
+            with contextlib.suppress(OSError):
+                os.sched_setaffinity(int(task.name), before)
+        thread.join()
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")

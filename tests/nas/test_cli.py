@@ -77,7 +77,7 @@ def test_spaces_and_devices_are_listed() -> None:
         (["--set", "serach.batch=3"], "did you mean 'search'"),
         (["--set", "train.epochs=many"], "'train.epochs' is 'many'"),
         (["--set", "train.epochs"], "section.key=value"),
-        (["--set", "limits=[{metric: macs, at_most: 10}]"], "no network keeps the limit macs at most"),
+        (["--set", "limits=[{metric: macs, at_most: 10}]"], "limits cannot be kept: macs at most"),
         (["--set", "data={source: folder}"], "--data PATH"),
         (["--set", "data={source: folder}", "--data", "no/such/place"], "no/such/place"),
         (["--set", "targets.0.device=fakee"], "did you mean 'fake'"),

@@ -15,6 +15,9 @@ from supernet import SupernetError
 CONFIGS = Path(__file__).parents[2] / "experiments" / "configs"
 
 
+PAIR = [{"name": "phone", "device": "fake"}, {"name": "board", "device": "fake"}]
+
+
 def values(**changes: Any) -> dict[str, Any]:
     return {
         "space": {"name": "mobilenetv3_32"},
@@ -79,6 +82,15 @@ def test_an_unknown_key_is_named_with_the_nearest_allowed_one(given: dict[str, A
         (values(targets=[]), ["targets"]),
         (values(targets=[{"name": "a", "device": "onnxruntime"}]), ["no device 'onnxruntime'", "'onnxruntime_cpu'"]),
         (values(targets=[{"name": "a", "device": "fake"}] * 2), ["two targets are named 'a'"]),
+        (values(fleet={}), ["a fleet is of several targets"]),
+        (values(targets=PAIR, fleet={"weights": {"phoen": 1}}), ["no target 'phoen'", "phone"]),
+        (values(targets=PAIR, fleet={"weights": {"phone": 0}}), ["fleet.weights.phone"]),
+        (values(targets=PAIR, fleet={"how": "best"}), ["'fleet.how'", "worst"]),
+        (values(targets=[*PAIR, {"name": "fleet", "device": "fake"}], fleet={}), ["a target is named 'fleet'"]),
+        (
+            values(targets=PAIR, fleet={}, objectives=[{"metric": "latency_s.phone", "direction": "minimize"}]),
+            ["target 'board' alone leaves nothing to improve"],
+        ),
         (values(targets=[{"name": "../a", "device": "fake"}]), ["names a folder"]),
         (values(limits=[{"metric": "latency_s.phone", "at_most": 1}]), ["no metric 'latency_s.phone'", "chip"]),
         (values(limits=[{"metric": "macs", "at_most": -1}]), ["can be met by no network"]),

@@ -148,6 +148,21 @@ class WrittenRun:
         for number, row in enumerate((first, second), 1):
             _write(self.path / "confirm" / "rounds" / str(number) / "round.json", row)
 
+    def fleet(self) -> None:
+        """Fronts of each target and of a fleet, as confirmed."""
+        path = self.path / "confirm" / "front.json"
+        result = json.loads(path.read_text())
+        keys = [arch.key for arch in self.archs]
+        result["fronts"] = {
+            "members": {"slow-chip": keys[:1], "narrow-bus": keys[:2], "fleet": [keys[1]]},
+            "fleet": {
+                "how": "mean",
+                "weights": {"slow-chip": 3.0, "narrow-bus": 1.0},
+                "latencies_s": {key: 1.5e-3 * (number + 1) for number, key in enumerate(keys[:4])},
+            },
+        }
+        _write(path, result)
+
     def _candidate(self, i: int) -> dict[str, Any]:
         arch = self.archs[i]
         metrics = {"accuracy": _metric(0.9 - 0.01 * i, "1", "evaluated")}
@@ -179,6 +194,14 @@ def full_page(tmp_path_factory: pytest.TempPathFactory, root: Path) -> Path:
     written = WrittenRun(
         tmp_path_factory.mktemp("full") / "my-run", root / "experiments" / "configs" / "digits_fake.yaml"
     )
-    for stage in (written.train, written.profile, written.fit, written.search, written.confirm, written.rounds):
+    for stage in (
+        written.train,
+        written.profile,
+        written.fit,
+        written.search,
+        written.confirm,
+        written.fleet,
+        written.rounds,
+    ):
         stage()
     return write_report(written.path)

@@ -79,6 +79,24 @@ def test_rounds_show_what_was_predicted_and_what_was_measured(written: WrittenRu
     assert "40 more candidates were judged; 1 networks were measured, of which 0 are new" in shown
 
 
+def test_fronts_of_targets_and_of_a_fleet_are_shown(written: WrittenRun) -> None:
+    written.profile()
+    written.search()
+    written.confirm()
+    assert load(written.path).shared == ()
+    assert 'id="shared"' not in write_report(written.path).read_text()
+    written.fleet()
+    data = load(written.path)
+    assert [one.fronts for one in data.shared] == [
+        ("slow-chip", "narrow-bus"), ("narrow-bus", "fleet"), (), ()
+    ]  # fmt: skip
+    page = write_report(written.path).read_text()
+    shown = page[page.index('<section id="shared">') : page.index('<section id="rounds">')]
+    assert "<td>2.00</td><td><b>2.00</b></td><td><b>3.00</b></td>" in shown
+    assert "One network for all targets: mean weighted latency" in page
+    assert (written.path / "report" / "front-fleet.png").stat().st_size > 0
+
+
 def test_doubts_about_a_measurement_and_how_passes_agreed_are_shown(written: WrittenRun) -> None:
     written.profile()
     path = written.path / "profile" / "measurements.json"

@@ -10,7 +10,9 @@ from hypothesis import strategies as st
 
 from nas.candidate import ACCURACY, Candidate, Metric
 from nas.objective import Limit, Objective, Problem
-from nas.stages.expecting import as_files_are, expected, furthest_ahead, spread, unfit
+from nas.pareto import ParetoFront
+from nas.stages.expecting import as_files_are, expected, next_finalists, spread, unfit
+from nas.stages.fronts import ALL, View
 from search_spaces import Architecture
 
 LATENCY = "latency_s.phone"
@@ -51,36 +53,40 @@ def test_networks_that_fail_or_lose_too_much_are_unfit() -> None:
 def test_measured_latencies_count_and_candidates_that_were_never_judged_do_not() -> None:
     problem = Problem(OBJECTIVES, (Limit(LATENCY, at_most=0.2),))
     known = [candidate(0, 0.8, 0.1), candidate(1, None, 0.15), candidate(2, None, 0.25), candidate(3, 0.9, 0.3)]
-    found = expected(known, [row(0, 0.8, 0.19, 0.75)], problem)
+    found = expected(known, [row(0, 0.8, 0.19, 0.75)], [View(ALL, problem)])
     assert [one.arch.choices[0] for one in found] == [0, 2, 3]
     assert found[0].metrics[LATENCY].source == "measured"
     assert found[0].value(LATENCY) == 0.19
     assert found[0].value(ACCURACY) == 0.8
 
 
+def chosen(candidates: list[Candidate], measured: list[Candidate], count: int | None) -> list[Candidate]:
+    keys = {one.arch.key for one in measured}
+    return next_finalists(View(ALL, Problem(OBJECTIVES)), [*candidates, *measured], keys, count)
+
+
 def test_what_fills_the_largest_gap_is_measured_first() -> None:
-    problem = Problem(OBJECTIVES)
     members = [candidate(n, 0.9 - 0.1 * n, 1.0 - 0.1 * n) for n in range(9)]
     measured = [members[0], members[4]]
-    (first,) = furthest_ahead([members[n] for n in (1, 2, 3, 5, 6, 7, 8)], measured, problem, 1)
-    assert first.arch.choices[0] == 8
-    pair = furthest_ahead([members[n] for n in (1, 2, 3, 8)], measured, problem, 2)
-    assert [one.arch.choices[0] for one in pair] == [2, 8]
+    assert chosen([members[n] for n in (1, 2, 3, 5, 6, 7, 8)], measured, 1) == [members[8]]
+    assert chosen([members[n] for n in (1, 2, 3, 8)], measured, 2) == [members[2], members[8]]
 
 
-@settings(max_examples=40, deadline=None)
-@given(st.lists(st.tuples(st.floats(0, 1), st.floats(0, 1)), min_size=1, max_size=12), st.integers(0, 12), st.data())
-def test_as_many_as_asked_for_are_chosen_in_their_order(
-    values: list[tuple[float, float]], measured: int, data: st.DataObject
+values = st.lists(st.tuples(st.floats(0, 1), st.floats(0, 1)), max_size=12)
+
+
+@settings(max_examples=60, deadline=None)
+@given(values, values, st.integers(1, 13))
+def test_new_members_of_the_front_are_chosen_as_many_as_asked_for(
+    new: list[tuple[float, float]], old: list[tuple[float, float]], count: int
 ) -> None:
-    problem = Problem(OBJECTIVES)
-    members = [candidate(number, *value) for number, value in enumerate(values)]
-    others = [candidate(100 + number, 0.5, 0.5) for number in range(measured)]
-    count = data.draw(st.integers(1, len(members) + 1))
-    chosen = furthest_ahead(members, others, problem, count)
-    assert len(chosen) == min(count, len(members))
-    assert chosen == [member for member in members if member in chosen]
-    assert furthest_ahead(members, others, problem, None) == members
+    candidates = [candidate(number, *value) for number, value in enumerate(new)]
+    measured = [candidate(100 + number, *value) for number, value in enumerate(old)]
+    fresh = chosen(candidates, measured, None)
+    assert fresh == [one for one in ParetoFront.of([*candidates, *measured], Problem(OBJECTIVES)) if one in candidates]
+    some = chosen(candidates, measured, count)
+    assert len(some) == min(count, len(fresh))
+    assert some == [one for one in fresh if one in some]
 
 
 def test_spread_keeps_both_ends() -> None:

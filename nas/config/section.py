@@ -15,6 +15,7 @@ def _file_name(value: str) -> str:
 
 
 FileName: TypeAlias = Annotated[str, AfterValidator(_file_name)]
+"""A name that folders and files may have."""
 
 
 class Section(BaseModel):
