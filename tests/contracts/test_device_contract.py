@@ -25,17 +25,20 @@ from devices import (
 )
 from devices.agent.server import Agent, Served
 from devices.registry import device_module
+from nas.config import UnitSection
+from nas.distributed.pool import PooledDevice
 
+POOL = "a pool of them"
 SETTINGS = MeasureSettings(min_warmup_s=0.0, min_time_s=0.01, min_count=7, max_time_s=1.0, timeout_s=30.0)
 
 
-@pytest.fixture(scope="module", params=device_names())
+@pytest.fixture(scope="module", params=[*device_names(), pytest.param(POOL, marks=pytest.mark.slow)])
 def asked(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[tuple[str, dict[str, str]]]:
     """A device's name and what it has to be told: a remote one is reached over a real connection."""
     if request.param != "remote":
-        yield request.param, {}
+        yield "onnxruntime_cpu" if request.param == POOL else request.param, {}
         return
     served = Served(get_device("onnxruntime_cpu"), "onnxruntime_cpu", {})
     agent = Agent({"board": served}, tmp_path_factory.mktemp("agent"))
@@ -45,8 +48,9 @@ def asked(
 
 
 @pytest.fixture(scope="module")
-def device(asked: tuple[str, dict[str, str]]) -> Iterator[Device]:
-    made = get_device(*asked)
+def device(request: pytest.FixtureRequest, asked: tuple[str, dict[str, str]]) -> Iterator[Device]:
+    pooled = request.node.callspec.params["asked"] == POOL
+    made = PooledDevice(*asked, [UnitSection(name="a"), UnitSection(name="b")]) if pooled else get_device(*asked)
     if reason := made.unavailable_reason():
         pytest.skip(reason)
     yield made

@@ -17,16 +17,12 @@ class Worker:
 
     Args:
         fates: of its attempts, in order; after these it is never lost.
-        takes: pieces that are for it; all if left out.
     """
 
-    def __init__(self, fates: list[bool], takes: frozenset[int] | None = None) -> None:
-        self.fates, self.mine = list(fates), takes
+    def __init__(self, fates: list[bool]) -> None:
+        self.fates = list(fates)
         self.did: list[int] = []
         self.stopped = threading.Event()
-
-    def takes(self, piece: int) -> bool:
-        return self.mine is None or piece in self.mine
 
     def ready(self) -> None:
         pass
@@ -54,21 +50,37 @@ def test_every_piece_is_done_once_whoever_is_lost(pieces: int, fates: list[list[
     hands = {f"unit{i}": Worker(fate) for i, fate in enumerate(fates)} | {"safe": Worker([])}
     share_out(range(pieces), hands, lambda _: None, retry_s=0.001)
     assert Counter(piece for hand in hands.values() for piece in hand.did) == Counter(range(pieces))
-    assert pieces == 0 or all(hand.stopped.is_set() for hand in hands.values())
+    assert all(hand.stopped.is_set() for hand in hands.values())
 
 
 def test_a_loss_is_told_once_and_so_is_coming_back() -> None:
     told: list[str] = []
-    back = Worker([True, True], frozenset({0}))
-    # The other hand would take the piece, but has it never.
-    share_out([0], {"back": back, "waiting": Waiting([], frozenset({0}))}, told.append, retry_s=0.001)
+    back = Worker([True])
+    # The other hand would take the piece, and has it never.
+    share_out([0], {"back": back, "waiting": Waiting([])}, told.append, retry_s=0.001)
     assert back.did == [0]
     assert told == ["back was lost (the board has no power); others take over", "back is back"]
 
 
-def test_nobody_left_for_a_piece_ends_it_with_every_reason() -> None:
-    hands = {"a": Worker([True] * 9, frozenset({0})), "b": Worker([], frozenset({1}))}
-    with pytest.raises(LostError, match="a: the board has no power"):
+def test_a_hand_that_stays_away_is_told_of_once() -> None:
+    class Away(Worker):
+        def ready(self) -> None:
+            raise LostError("no answer")
+
+    class Slow(Worker):
+        def do(self, piece: int) -> None:
+            threading.Event().wait(0.05)
+            super().do(piece)
+
+    told: list[str] = []
+    slow = Slow([])
+    share_out(range(3), {"away": Away([]), "slow": slow}, told.append, retry_s=0.001)
+    assert slow.did == [0, 1, 2] and told == ["away was lost (no answer); others take over"]
+
+
+def test_nobody_left_ends_it_with_every_reason() -> None:
+    hands = {"a": Worker([True] * 9), "b": Worker([True] * 9)}
+    with pytest.raises(LostError, match=r"[ab]: the board has no power; [ab]: the board"):
         share_out([0, 1], hands, lambda _: None, retry_s=60)
     assert all(hand.stopped.is_set() for hand in hands.values())
 
