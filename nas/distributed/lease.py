@@ -16,7 +16,7 @@ from nas.distributed.unit import Sent, UnitProcess, Wanted
 RESTARTS: Final = 3
 """How many processes of one lease may be lost with its unit in working order."""
 
-_NAMESPACE = "hwnas units"
+_NAMESPACE = "hwnas-units"
 _LOOK_AGAIN_S = 1.0
 _LOOKS_BEFORE_TOLD = 10  # the cluster takes its time to notice that a run is gone
 _CLOSING_S = 5.0
@@ -94,27 +94,31 @@ class Lease:
             self._busy = False
 
     def _take(self) -> Any:  # noqa: ANN401 (an actor's handle)
+        """The actor that has the unit."""
+        actor = self._actor = self._actor or self._begin()
+        if self._closed.is_set():  # just now, by somebody who saw no actor
+            self._let_go()
+            self._check()
+        return actor
+
+    def _begin(self) -> Any:  # noqa: ANN401 (an actor's handle)
+        """A new actor, once nobody else has the unit."""
         import ray  # noqa: PLC0415 (takes a second, and only those wait who use it)
 
         needs = {} if self._resource is None else {self._resource: 1.0}
         process: Any = ray.remote(
             num_cpus=0, resources=needs, max_restarts=RESTARTS, max_task_retries=-1, scheduling_strategy="SPREAD"
         )(UnitProcess)
-        named = process.options(name=self.name, namespace=_NAMESPACE)
         looks = 0
-        while (actor := self._actor) is None:
+        while True:
             self._check()
             try:
-                self._actor = named.remote(self._wanted)
+                return process.options(name=self.name, namespace=_NAMESPACE).remote(self._wanted)
             except ValueError:  # there is one of this name
                 looks += 1
                 if looks == _LOOKS_BEFORE_TOLD:
                     self._note(f"another run has the lease of {self.name}; waiting for it")
                 self._closed.wait(_LOOK_AGAIN_S)
-        if self._closed.is_set():  # just now, by somebody who saw no actor
-            self._let_go()
-            self._check()
-        return actor
 
     def _answer(self, actor: Any, method: str, given: tuple[Any, ...]) -> Any:  # noqa: ANN401
         import ray  # noqa: PLC0415
