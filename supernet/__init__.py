@@ -4,6 +4,7 @@ from supernet.checkpoint import weights_digest
 from supernet.compute import epochs_within, training_macs
 from supernet.data import TrainData
 from supernet.deployed import deployed_network
+from supernet.determinism import compute_deterministically
 from supernet.errors import DataError, SupernetError
 from supernet.evaluate import SubnetEvaluator
 from supernet.interpreter import Supernet
@@ -29,6 +30,7 @@ __all__ = [
     "TrainSettings",
     "TrainStatus",
     "Workers",
+    "compute_deterministically",
     "deployed_network",
     "describe_strategy",
     "epochs_within",

@@ -1,11 +1,11 @@
-"""Makes the tables of README and the guide: `python experiments/benchmarks/tables.py [--check]`.
+"""Makes the tables of README, the guide and the results: `python experiments/benchmarks/tables.py [--check]`.
 
 A table stands between two comments; the first says what it is made of::
 
     <!-- spaces -->                                  every search space
     <!-- published -->                               every published network
+    <!-- summary -->                                 how many figures of each result hold, and which do not
     <!-- claims -->                                  every claim of every result
-    <!-- claims cifar10 -->                          every claim of one result
     <!-- rows cifar10: name=Network, macs=MACs -->   the rows of one result, these keys as columns
     <!-- end -->
 """
@@ -13,6 +13,7 @@ A table stands between two comments; the first says what it is made of::
 from __future__ import annotations
 
 import argparse
+import ast
 import json
 import os
 import re
@@ -35,9 +36,10 @@ from search_spaces import (
 )
 from search_spaces.published import PrintedCount
 
-DOCUMENTS = (ROOT / "README.md", ROOT / "docs" / "guide" / "spaces.md")
+BENCHMARKS = ROOT / "experiments" / "benchmarks"
+DOCUMENTS = (ROOT / "README.md", ROOT / "docs" / "guide" / "spaces.md", RESULTS / "README.md")
 _TABLE = re.compile(
-    r"(?P<start><!-- (?P<kind>claims|rows|spaces|published)(?: (?P<name>\w+))?(?:: (?P<columns>[^>]+?))? -->\n)"
+    r"(?P<start><!-- (?P<kind>summary|claims|rows|spaces|published)(?: (?P<name>\w+))?(?:: (?P<columns>[^>]+?))? -->\n)"
     r"(?:.*?)(?P<end><!-- end -->)",
     re.DOTALL,
 )
@@ -85,25 +87,57 @@ def filled(text: str, results: Mapping[str, Mapping[str, Any]]) -> str:
                 made = spaces_table()
             case "published":
                 made = published_table()
+            case "summary":
+                made = summary_table(results)
             case _:
-                made = claims_table({name: results[name]} if name else results)
+                made = claims_tables(results)
         return f"{found['start']}{made}{found['end']}"
 
     return _TABLE.sub(table, text)
 
 
-def claims_table(results: Mapping[str, Mapping[str, Any]]) -> str:
-    """What was asked for, what was found, and whether it holds."""
+def summary_table(results: Mapping[str, Mapping[str, Any]]) -> str:
+    """A row for each benchmark: how many of its figures hold, and those that do not."""
     lines = []
     for name, result in results.items():
-        for claim in result["claims"]:
-            sign = "≥" if claim["better"] == "higher" else "≤"
-            spread = f" ± {claim['spread']:.2g}" if claim.get("spread") is not None else ""
-            value = f"{number(claim['value'])}{spread} {claim['unit']}".strip()
-            asked = f"{sign} {number(claim['target'])} {claim['unit']}".strip()
-            verdict = "yes" if claim["holds"] else "**no**"
-            lines.append([claim["name"], value, asked, verdict, f"[{name}](experiments/results/{name}.json)"])
-    return markdown(["Figure", "Found", "Asked for", "Holds", "Result"], lines)
+        claims = result["claims"]
+        missed = [claim for claim in claims if not claim["holds"]]
+        texts = [f"{claim['name']}: {_found(claim)}, asked for {_asked(claim)}" for claim in missed]
+        counted = f"{len(claims) - len(missed)} of {len(claims)}"
+        lines.append([f"[{name}](experiments/results/{name}.json)", _purpose(name), counted, "<br>".join(texts) or "–"])
+    return markdown(["Benchmark", "What it shows", "Figures that hold", "Figures that do not"], lines)
+
+
+def claims_tables(results: Mapping[str, Mapping[str, Any]]) -> str:
+    """A part for each result: how it was made, what was asked for, what was found, and whether it holds."""
+    return "\n".join(_claims_part(name, result) for name, result in results.items())
+
+
+def _claims_part(name: str, result: Mapping[str, Any]) -> str:
+    environment = result["environment"]
+    made = f"`{result['command']}`, {environment['cores']} cores of {environment['cpu']}, {environment['date']}"
+    lines = [
+        [claim["name"], _found(claim), _asked(claim), "yes" if claim["holds"] else "**no**"]
+        for claim in result["claims"]
+    ]
+    table = markdown(["Figure", "Found", "Asked for", "Holds"], lines)
+    return f"## [{name}]({name}.json)\n\n{_purpose(name)}\n\n{made}\n\n{table}"
+
+
+def _found(claim: Mapping[str, Any]) -> str:
+    spread = f" ± {claim['spread']:.2g}" if claim.get("spread") is not None else ""
+    return f"{number(claim['value'])}{spread} {claim['unit']}".strip()
+
+
+def _asked(claim: Mapping[str, Any]) -> str:
+    sign = "≥" if claim["better"] == "higher" else "≤"
+    return f"{sign} {number(claim['target'])} {claim['unit']}".strip()
+
+
+def _purpose(name: str) -> str:
+    """The first line of what a benchmark says of itself."""
+    documented = ast.get_docstring(ast.parse((BENCHMARKS / f"{name}.py").read_text(encoding="utf-8"))) or ""
+    return documented.partition("\n")[0]
 
 
 def rows_table(result: Mapping[str, Any], columns: str) -> str:

@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 
 from search_spaces import Architecture, get_space
-from supernet import SubnetEvaluator, Supernet
+from supernet import SubnetEvaluator, Supernet, compute_deterministically
 from supernet.data import Preprocessing
 
 
@@ -83,7 +83,7 @@ class EvaluatingProcess:
     """A Ray actor that evaluates; what it is given lies once on each machine, in Ray's object store."""
 
     def __init__(self, supplies: Supplies) -> None:
-        torch.use_deterministic_algorithms(True, warn_only=True)
+        compute_deterministically()
         self._judge = supplies.judge()
 
     def ready(self) -> None:

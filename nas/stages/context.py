@@ -23,7 +23,7 @@ from nas.run_directory import RunDirectory
 from nas.stages.models import ModelFiles, Variant
 from nas.stages.targets import Target, make_targets
 from search_spaces import Architecture, SearchSpace
-from supernet import DataError, SubnetEvaluator, load_supernet
+from supernet import DataError, SubnetEvaluator, compute_deterministically, load_supernet
 from supernet.data import (
     ImageData,
     Preprocessing,
@@ -52,7 +52,7 @@ class Context:
         self.config: Config = run.config
         # Sums are added up in another order with another number of threads, and a resumed run must not differ.
         torch.set_num_threads(self.config.threads)
-        torch.use_deterministic_algorithms(True, warn_only=True)
+        compute_deterministically()
 
     def path(self, *parts: str) -> Path:
         """A place in the run directory."""

@@ -68,11 +68,16 @@ def test_tables_are_made_from_results_and_only_between_their_marks(tables: Modul
         "holds": False,
         "spread": 0.5,
     }
-    results = {"speed": {"claims": [claim], "rows": [{"name": "x", "macs": 1234567, "lost": None}]}}
-    marks = "<!-- rows speed: name=Network, macs=MACs, lost -->\n<!-- end -->\n"
+    environment = {"cores": 2, "cpu": "Chip", "date": "2026-01-02"}
+    rows = [{"name": "x", "macs": 1234567, "lost": None}]
+    results = {"demo": {"claims": [claim], "command": "python it.py", "environment": environment, "rows": rows}}
+    marks = "<!-- rows demo: name=Network, macs=MACs, lost -->\n<!-- end -->\n<!-- summary -->\n<!-- end -->\n"
     text = f"before\n<!-- claims -->\nstale\n<!-- end -->\nmiddle\n{marks}"
     made = tables.filled(text, results)
-    assert "| a\\|b | 0.1235 ± 0.5 ms | ≤ 1 ms | **no** | [speed](experiments/results/speed.json) |" in made
+    assert "| a\\|b | 0.1235 ± 0.5 ms | ≤ 1 ms | **no** |\n" in made
+    assert "## [demo](demo.json)\n\nWhat `make demo` does" in made
+    assert "`python it.py`, 2 cores of Chip, 2026-01-02" in made
+    assert "| 0 of 1 | a\\|b: 0.1235 ± 0.5 ms, asked for ≤ 1 ms |\n" in made
     assert "| Network | MACs | lost |\n| --- | --- | --- |\n| x | 1,234,567 | – |\n" in made
     assert "stale" not in made
     assert made.startswith("before\n") and "middle\n" in made

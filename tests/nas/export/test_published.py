@@ -14,11 +14,13 @@ from nas.export import export_artifacts
 from search_spaces import get_published, published_names
 from supernet import random_network
 
+# The largest has every kind of layer that these have.
+BETWEEN = {f"attentivenas_a{number}" for number in range(1, 6)}
 DEVICES = {"onnx": "onnxruntime_cpu", "tflite": "litert_cpu"}
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", published_names())
+@pytest.mark.parametrize("name", sorted(set(published_names()) - BETWEEN))
 def test_files_equal_the_module(name: str, tmp_path: Path) -> None:
     """Float32 to 1e-4 of the largest logit; INT8 correlated above 0.75.
 
@@ -30,7 +32,7 @@ def test_files_equal_the_module(name: str, tmp_path: Path) -> None:
     module = random_network(network, 0)
     weights: dict[str, Any] = module.deployed_weights()
     # Calibration takes memory and time by the pixel.
-    count = min(32, 2_000_000 // network.input.shape[-1] ** 2)
+    count = min(32, 400_000 // network.input.shape[-1] ** 2)
     images = np.random.default_rng(0).standard_normal((count, *network.input.shape), dtype=np.float32)
     with torch.no_grad():
         expected = module(torch.from_numpy(images[:2])).numpy()

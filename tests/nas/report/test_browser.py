@@ -31,7 +31,8 @@ const first = document.querySelector(".dot .mark");
 first.dispatchEvent(new Event("pointerenter"));
 const root = document.documentElement;
 root.dataset.overflow = root.scrollWidth - root.clientWidth;
-root.dataset.lit = document.querySelectorAll("tr.lit").length;
+root.dataset.lit = Array.from(document.querySelectorAll("tr.lit"), row => row.closest("section").id).join(" ");
+root.dataset.strange = document.querySelectorAll(`.lit:not([data-key="${CSS.escape(first.dataset.key)}"])`).length;
 root.dataset.tip = document.getElementById("tip").hidden ? "" : document.getElementById("tip").textContent;
 first.dispatchEvent(new Event("pointerleave"));
 root.dataset.left = document.querySelectorAll(".lit").length;
@@ -64,12 +65,15 @@ def test_the_page_opens_without_errors_and_answers_to_the_pointer(full_page: Pat
     probed.write_text(full_page.read_text().replace("</body>", PROBE + "</body>"))
     document, console = open_page(probed, tmp_path / "profile", "--dump-dom", width=width)
     assert console == []
-    seen = dict(re.findall(r'data-(overflow|lit|tip|left)="([^"]*)"', document[:2000]))
+    seen = dict(re.findall(r'data-(overflow|lit|strange|tip|left)="([^"]*)"', document[:2000]))
     assert seen["overflow"] == "0", "the page is wider than the window"
-    assert seen["lit"] == "1"
+    # The network's row in each table, and nothing of another network.
+    assert sorted(seen["lit"].split()) == ["members", "rounds", "shared"]
+    assert seen["strange"] == "0"
     assert "ms measured" in seen["tip"]
     assert seen["left"] == "0"
-    assert document.count("<figure") == 6
+    # A front for each target and one for the fleet, two predictors, accuracy and loss while training.
+    assert document.count("<figure") == 7
 
 
 def test_an_error_or_a_fetch_would_be_seen(full_page: Path, tmp_path: Path) -> None:
