@@ -148,5 +148,6 @@ class Lease:
         if actor is None or not ray.is_initialized():
             return
         if not self._busy:
-            ray.wait([actor.close.remote()], timeout=_CLOSING_S)  # let the device stop before another run has it
+            closing = actor.close.options(max_task_retries=0).remote()
+            ray.wait([closing], timeout=_CLOSING_S)  # the device stops before another run has it
         ray.kill(actor)

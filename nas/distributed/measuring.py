@@ -63,7 +63,7 @@ def measure_on_units(pool: PooledDevice, orders: Orders, begin: Begin) -> Sequen
 def parts(orders: Orders, units: int) -> list[Orders]:
     """All networks in parts, in the order of the first pass; one unit has them in one."""
     pairs = orders[0]
-    size = len(pairs) if units == 1 else max(_FEWEST, math.ceil(len(pairs) / (PARTS * units)))
+    size = max(_FEWEST, math.ceil(len(pairs) / (1 if units == 1 else PARTS * units)))
     chosen = [frozenset(pairs[start : start + size]) for start in range(0, len(pairs), size)]
     return [[[pair for pair in order if pair in part] for order in orders] for part in chosen]
 

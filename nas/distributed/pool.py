@@ -147,12 +147,13 @@ class PooledDevice:
         """
         self.connect()
         reasons = []
-        for lease in self.leases():
+        for lease in list(self.leases()):
             try:
                 lease.check()
                 return ask(lease)
             except LostError as error:
                 reasons.append(f"{lease.name}: {error}")
+                self._leases.append(self._leases.pop(0))  # the next question goes to it last
         raise DeviceError(f"no unit of the pool can be had: {'; '.join(reasons)}")
 
     def _probe(self, unit: UnitSection, wanted: Wanted) -> Offer:
@@ -173,7 +174,7 @@ class PooledDevice:
         if not nodes:
             raise DeviceError(missing(unit.resource))
         there = NodeAffinitySchedulingStrategy(nodes[0], soft=False)
-        asked = ray.remote(num_cpus=0, scheduling_strategy=there)(offer_of).remote(wanted)
+        asked = ray.remote(offer_of).options(num_cpus=0, scheduling_strategy=there).remote(wanted)
         try:
             offer: Offer = ray.get(asked, timeout=_PROBE_S)
         except RayTaskError as error:

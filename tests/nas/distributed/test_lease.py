@@ -34,6 +34,7 @@ FAKE = Wanted("fake", {})
 
 JOB = """
 import sys, time
+from pathlib import Path
 import ray
 from devices import Artifact, FakeDevice, MeasureSettings, Workload
 from nas.config import UnitSection
@@ -54,7 +55,7 @@ class Wanted:
         return Logged()
 
 artifact = Artifact.from_file(
-    model, format="onnx", precision="float32", input_shape=(3, 8, 8), workload=Workload(1000, 10, 10)
+    Path(model), format="onnx", precision="float32", input_shape=(3, 8, 8), workload=Workload(1000, 10, 10)
 )
 ray.init(address=address, log_to_driver=False)
 for _ in range(int(rounds)):
@@ -114,10 +115,10 @@ def job(cluster: Cluster, artifact: Artifact, log: Path, rounds: int) -> Iterato
 
 def test_two_runs_never_measure_on_one_unit_at_once(cluster: Cluster, artifact: Artifact, tmp_path: Path) -> None:
     log = tmp_path / "log"
-    with job(cluster, artifact, log, 3) as one, job(cluster, artifact, log, 3) as other:
+    with job(cluster, artifact, log, 2) as one, job(cluster, artifact, log, 2) as other:
         assert (one.wait(600), other.wait(600)) == (0, 0)
     times = sorted(tuple(map(float, line.split())) for line in log.read_text().splitlines())
-    assert len(times) == 2 * 3 * 4
+    assert len(times) == 2 * 2 * 4
     assert all(end <= begin for (_, end), (begin, _) in pairwise(times))
 
 
@@ -166,7 +167,8 @@ def test_a_machine_that_dies_gives_its_unit_back_and_may_return(
     assert held.measure(artifact, SETTINGS).ok
     kill_machine()
     with pytest.raises(LostError, match="no machine of the Ray cluster has the resource 'board'"):
-        held.measure(artifact, SETTINGS)
+        while True:  # the process outlives its machine, as far as Ray can kill one here, by a moment
+            assert held.measure(artifact, SETTINGS).ok
     add_machine(resources={"board": 1})
     assert held.measure(artifact, SETTINGS).ok
 

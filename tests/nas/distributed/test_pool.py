@@ -41,7 +41,7 @@ def test_whoever_is_there_measures_and_computes(
     with pool.open(artifact) as model:
         assert model.predict(images).shape == (3, 5)
         agent.stop()
-        with pytest.raises(DeviceError, match=r"no unit .* away: no answer .* board: no answer"):
+        with pytest.raises(DeviceError, match=r"no unit .* board: no answer .* away: no answer"):
             model.predict(images)
     assert "no unit of the pool can be had" in str(pool.measure(artifact, SETTINGS).error)
     pool.close()
