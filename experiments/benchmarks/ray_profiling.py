@@ -135,7 +135,7 @@ def profile_disturbed(run_dir: Path, device: str, count: int, seed: int) -> dict
         "killed_at_visit": killer.moments,
         "leases_on_killed_node": leases[0],
         "notes": killer.notes,
-        **counts(run_dir, logs),
+        **counts(run_dir, logs, victim),
     }
 
 
@@ -196,6 +196,7 @@ def agents(device: str, logs: Sequence[Path]) -> Iterator[list[tuple[subprocess.
     started = []
     try:
         for log in logs:
+            log.touch()
             serve = ["serve", "--port", "0", "--device", device, "--directory", str(log.with_suffix(f"{log.suffix}.d"))]
             command = [sys.executable, "-c", LOGGING_AGENT, str(log), *serve]
             environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])}
@@ -234,23 +235,25 @@ def medians(run_dir: Path) -> dict[str, float]:
     return {row["key"]: row["median_s"] for row in rows}
 
 
-def counts(run_dir: Path, logs: Sequence[Path]) -> dict[str, int]:
-    """Rows of the profile and the ledger, and what the agents measured."""
+def counts(run_dir: Path, logs: Sequence[Path], victim: int) -> dict[str, int]:
+    """Rows of the profile and the ledger, and what the agents measured, one of which was killed."""
     run = RunDirectory(run_dir)
     rows = read_json(run.result("profile"))["rows"]
     keys = Counter(row["key"] for row in rows)
     with Ledger(run.ledger_url) as ledger:
         kept = ledger.measurements()
     whole = Counter(m.artifact_sha256 for m in kept if not m.settings.visit)
-    made = [[json.loads(line) for line in log.read_text().splitlines()] for log in logs if log.exists()]
+    made = [[json.loads(line) for line in log.read_text().splitlines()] for log in logs]
+    times = [sorted((begun, ended) for *_, begun, ended in lines) for lines in made]
+    measurements = sum(map(len, made))
+    del made[victim][-1:]  # may have died with the agent before anybody had it, and is made again then
     # Every agent measures the sentinel, which has no row; a network is anybody's.
     what = Counter((None if sha in whole else i, sha, key) for i, lines in enumerate(made) for sha, key, *_ in lines)
-    times = [sorted((begun, ended) for *_, begun, ended in lines) for lines in made]
     return {
         "rows": len(keys),
         "rows_failed": sum(row["error"] is not None for row in rows),
         "rows_doubled": sum(keys.values()) - len(keys) + sum(whole.values()) - len(whole),
-        "measurements": sum(what.values()),
+        "measurements": measurements,
         "made_twice": sum(what.values()) - len(what),
         "at_once": sum(begun < before for lines in times for (_, before), (begun, _) in pairwise(lines)),
     }
@@ -278,7 +281,7 @@ def make_claims(rows: Sequence[dict[str, Any]], count: int) -> list[Claim]:
         Claim(name, fewest, "rows", count, "higher", len(rows)),
         none("rows doubled", "rows_doubled", "rows"),
         none("rows without a latency", "rows_failed", "rows"),
-        none("measurements made twice", "made_twice", "measurements"),
+        none("measurements made twice, but for the last of the killed agent", "made_twice", "measurements"),
         none("measurements begun on a device before another had ended", "at_once", "measurements"),
         none("rows that differ from those of one simulated device alone", "rows_differing", "rows", simulated),
     ]
