@@ -40,52 +40,46 @@ STORE_BYTES = 2**27
 # The agent, with a line in a file of its own for every measurement that it makes.
 LOGGING_AGENT = """
 import json, sys, time
-from devices import FakeDevice, WorkerDevice
+from devices import FakeDevice
 from devices.agent.cli import main
 
 file = sys.argv.pop(1)
 
-def logged(device):
-    measure = device.measure
-    def made(self, artifact, settings):
-        begun = time.monotonic()
-        found = measure(self, artifact, settings)
-        with open(file, "a") as stream:
-            stream.write(json.dumps([artifact.sha256, settings.key, begun, time.monotonic()]) + "\\n")
-        return found
-    device.measure = made
+measure = FakeDevice.measure
 
-logged(FakeDevice)
-logged(WorkerDevice)
+def logged(self, artifact, settings):
+    begun = time.monotonic()
+    made = measure(self, artifact, settings)
+    with open(file, "a") as stream:
+        stream.write(json.dumps([artifact.sha256, settings.key, begun, time.monotonic()]) + "\\n")
+    return made
+
+FakeDevice.measure = logged
 main()
 """
 
 
 def main() -> None:
     parser = argparse.ArgumentParser()
-    parser.add_argument("--seeds", type=int, default=3, help="runs on simulated devices, each with moments of its own")
+    parser.add_argument("--seeds", type=int, default=3, help="runs, each with moments of its own")
     options = arguments(__file__, __doc__ or "", parser)
     count = QUICK_NETWORKS if options.quick else NETWORKS
-    runs = [("fake", seed) for seed in range(1 if options.quick else options.extra.seeds)]
-    runs += [] if options.quick else [("onnxruntime_cpu", 0)]
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         alone = profile_alone(folder / "alone", count)
         rows = []
-        for device, seed in runs:
-            place = folder / f"{device}-{seed}"
+        for seed in range(1 if options.quick else options.extra.seeds):
+            place = folder / str(seed)
             shutil.copytree(folder / "alone" / "trained", place)
-            rows.append(profile_disturbed(place, device, count, seed))
-            if device == "fake":
-                rows[-1]["rows_differing"] = sum(alone.get(key) != value for key, value in medians(place).items())
+            row = profile_disturbed(place, count, seed)
+            rows.append({**row, "rows_differing": sum(alone.get(k) != v for k, v in medians(place).items())})
             print_row(rows[-1])
     write_results(options, rows, make_claims(rows, count))
 
 
 def config(count: int, *overrides: str) -> Config:
     """A run that profiles so many networks."""
-    measure = "measure={min_warmup_s: 0.02, min_time_s: 0.05, min_count: 10, max_time_s: 0.5}"
-    return load_config(CONFIG, overrides=["train.epochs=1", f"profile.networks={count}", measure, *overrides])
+    return load_config(CONFIG, overrides=["train.epochs=1", f"profile.networks={count}", *overrides])
 
 
 def profile_alone(folder: Path, count: int) -> dict[str, float]:
@@ -98,18 +92,17 @@ def profile_alone(folder: Path, count: int) -> dict[str, float]:
     return medians(folder / "profiled")
 
 
-def profile_disturbed(run_dir: Path, device: str, count: int, seed: int) -> dict[str, Any]:
+def profile_disturbed(run_dir: Path, count: int, seed: int) -> dict[str, Any]:
     """The same networks on two agents, with a node of the cluster and an agent killed at random moments.
 
     Args:
         run_dir: of a trained run, which is gone on with.
-        device: what the agents measure on.
         count: how many networks.
         seed: of the moments.
     """
     rng = np.random.default_rng(seed)
     logs = [run_dir.with_suffix(f".agent{i}") for i in range(AGENTS)]
-    with two_nodes() as (cluster, node), agents(device, logs) as boards:
+    with two_nodes() as (cluster, node), agents(logs) as boards:
         units = ", ".join(
             f"{{name: board{i}, options: {{url: '{url}', unreachable_s: 5}}}}" for i, (_, url) in enumerate(boards)
         )
@@ -128,7 +121,6 @@ def profile_disturbed(run_dir: Path, device: str, count: int, seed: int) -> dict
         seconds = time.monotonic() - began
         killer.wait()
     return {
-        "device": device,
         "seed": seed,
         "networks": count,
         "seconds": round(seconds, 1),
@@ -191,13 +183,13 @@ def two_nodes() -> Iterator[tuple[Cluster, Any]]:
 
 
 @contextmanager
-def agents(device: str, logs: Sequence[Path]) -> Iterator[list[tuple[subprocess.Popen[str], str]]]:
+def agents(logs: Sequence[Path]) -> Iterator[list[tuple[subprocess.Popen[str], str]]]:
     """Agents, each with its process and its url; one for each log."""
     started = []
     try:
         for log in logs:
             log.touch()
-            serve = ["serve", "--port", "0", "--device", device, "--directory", str(log.with_suffix(f"{log.suffix}.d"))]
+            serve = ["serve", "--port", "0", "--device", "fake", "--directory", str(log.with_suffix(f"{log.suffix}.d"))]
             command = [sys.executable, "-c", LOGGING_AGENT, str(log), *serve]
             environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])}
             started.append(subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment))
@@ -261,7 +253,7 @@ def counts(run_dir: Path, logs: Sequence[Path], victim: int) -> dict[str, int]:
 
 def print_row(row: dict[str, Any]) -> None:
     print(
-        f"{row['device']:16} seed {row['seed']}: {row['rows']} rows, {row['rows_doubled']} doubled, "
+        f"seed {row['seed']}: {row['rows']} rows, {row['rows_doubled']} doubled, "
         f"{row['rows_failed']} failed; {row['measurements']} measurements in {row['seconds']:.0f} s, "
         f"{row['made_twice']} made twice, {row['at_once']} at once; killed at visit {row['killed_at_visit']}"
     )
@@ -270,12 +262,11 @@ def print_row(row: dict[str, Any]) -> None:
 
 
 def make_claims(rows: Sequence[dict[str, Any]], count: int) -> list[Claim]:
-    simulated = [row for row in rows if "rows_differing" in row]
     fewest = min(row["rows"] for row in rows)
     name = "networks profiled, the fewest, by two agents and two nodes, one of each killed"
 
-    def none(name: str, key: str, unit: str, among: Sequence[dict[str, Any]] = rows) -> Claim:
-        return Claim(name, sum(row[key] for row in among), unit, 0, "lower", len(among))
+    def none(name: str, key: str, unit: str) -> Claim:
+        return Claim(name, sum(row[key] for row in rows), unit, 0, "lower", len(rows))
 
     return [
         Claim(name, fewest, "rows", count, "higher", len(rows)),
@@ -283,7 +274,7 @@ def make_claims(rows: Sequence[dict[str, Any]], count: int) -> list[Claim]:
         none("rows without a latency", "rows_failed", "rows"),
         none("measurements made twice, but for the last of the killed agent", "made_twice", "measurements"),
         none("measurements begun on a device before another had ended", "at_once", "measurements"),
-        none("rows that differ from those of one simulated device alone", "rows_differing", "rows", simulated),
+        none("rows that differ from those of one simulated device alone", "rows_differing", "rows"),
     ]
 
 
