@@ -91,6 +91,13 @@ class Campaign:
             self._close()
             self._repeat(number, order)
 
+    def add(self, other: Campaign) -> None:
+        """Count what another campaign found as well; where both visited a network, only the other's visits."""
+        self.visits |= other.visits
+        for target, found in other.sentinels.items():
+            both = [*self.sentinels.get(target, ()), *found]
+            self.sentinels[target] = list(dict.fromkeys(both))  # both may have been found under the same key
+
     def drift(self, target: str) -> Drift:
         """How the target drifted, by the sentinels that were not disturbed themselves."""
         found = self.sentinels.get(target, ())

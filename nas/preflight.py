@@ -28,7 +28,8 @@ def check(config: Config) -> None:
     if config.data.path is not None and not config.data.path.exists():
         raise NasError(f"the images are not at {config.data.path}; give their place with --data PATH")
     config.train_settings.resolve_device()
-    make_targets(config)
+    for target in make_targets(config):
+        target.device.close()
     _check_size(config)
     check_counted_limits(config)
     rehearse_search(config)

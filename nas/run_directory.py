@@ -59,8 +59,8 @@ _DECIDES = {
     "confirm": ("confirm",),
     "export": ("export",),
 }
-"""Sections of the config by the first stage that they decide on; how many processes work (``workers``, ``evaluators``)
-decides nothing."""
+"""Sections of the config by the first stage that they decide on; who shares the work (``workers``, ``evaluators``,
+``pools``) decides nothing."""
 
 _TRACES = {
     "train": ("train", "split.json", "preprocessing.json"),

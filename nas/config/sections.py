@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import os
-import re
 from dataclasses import asdict, replace
-from typing import Annotated, Any, Literal, get_args
+from typing import Any, Literal, get_args
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import Field, model_validator
 
 import nas.torch_devices  # noqa: F401 (registers them: targets may name them)
 from devices import (
     BOARDS,
     MOST_THREADS,
     Board,
-    Device,
     DeviceError,
     Format,
     MeasureSettings,
@@ -27,7 +25,8 @@ from latency_predictors import MINIMUM_CHECKED, predictor_names
 from nas.candidate import ACCURACY, latency_metric, metric_names
 from nas.config.errors import nearest
 from nas.config.late import ConfirmSection, ExportSection, FleetSection, check_fleet
-from nas.config.section import Section
+from nas.config.pools import PoolSection, UnitSection, check_pools
+from nas.config.section import FileName, Section
 from nas.objective import Limit, Objective, Problem
 from nas.search import searcher_names
 from search_spaces import SearchSpace, get_space
@@ -36,12 +35,6 @@ from supernet.data import DataSettings, Source
 
 MOST_WORKERS = 1024
 """More processes than share one batch, or one search: such a number was not meant."""
-
-
-def _file_name(value: str) -> str:
-    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}", value):
-        raise ValueError(f"{value!r} names a folder; use letters, digits, '-' and '_', at most 64 of them")
-    return value
 
 
 def _usable_cores() -> int:
@@ -98,7 +91,7 @@ class TargetSection(Section):
         options: settings of the device; they go before those of its definition.
     """
 
-    name: Annotated[str, AfterValidator(_file_name)]
+    name: FileName
     device: str
     precision: Precision = "int8"
     format: Format | None = None
@@ -115,7 +108,7 @@ class DeviceSection(Section):
         options: settings of the backend.
     """
 
-    name: Annotated[str, AfterValidator(_file_name)]
+    name: FileName
     backend: str
     options: dict[str, Any] = Field(default_factory=dict)
 
@@ -220,6 +213,8 @@ class Config(Section):
             without Ray.
         devices: devices of the user's own that targets name; or the path of a file that defines them. Where neither is
             given, ``devices.yaml`` in the working directory or in ``~/.config/hwnas`` defines them.
+        pools: equal devices that share the measuring of one, leased through a Ray cluster. Which they are decides on
+            nothing but the time it takes.
         boards: microcontrollers that every network must fit on: names of `nas devices list`, or budgets of one's own.
             Each adds its limits on ``flash_bytes`` and ``peak_activation_bytes``.
         objectives: what to improve; accuracy and the latency on every target if left out.
@@ -239,6 +234,7 @@ class Config(Section):
     train: TrainSettings = TrainSettings()
     targets: tuple[TargetSection, ...] = Field(min_length=1)
     devices: tuple[DeviceSection, ...] = ()
+    pools: tuple[PoolSection, ...] = ()
     boards: tuple[Board, ...] = ()
     measure: MeasureSettings = MeasureSettings()
     profile: ProfileSection = ProfileSection()
@@ -298,6 +294,7 @@ class Config(Section):
                     f"target {target.name!r}: there is no device {target.device!r}{nearest(target.device, allowed)}. "
                     "A devices.yaml can define others (`nas devices list` tells where it is looked for)"
                 )
+        check_pools(self.pools, [target.device for target in self.targets])
         return self
 
     @model_validator(mode="after")
@@ -354,16 +351,16 @@ class Config(Section):
         """The search space of this run."""
         return get_space(self.space.name, self.space.options)
 
-    def make_device(self, target: TargetSection) -> Device:
-        """The device of a target.
-
-        Raises:
-            DeviceError: options that it does not have or cannot use.
-        """
+    def device_of(self, target: TargetSection) -> tuple[str, dict[str, Any]]:
+        """Backend and options of a target's device."""
         own = next((device for device in self.devices if device.name == target.device), None)
         if own is None:
-            return get_device(target.device, target.options)
-        return get_device(own.backend, {**own.options, **target.options})
+            return target.device, target.options
+        return own.backend, {**own.options, **target.options}
+
+    def units_of(self, target: TargetSection) -> tuple[UnitSection, ...]:
+        """The units that share a target's measuring; none where its device is no pool."""
+        return next((pool.units for pool in self.pools if pool.device == target.device), ())
 
     @property
     def deployed_bits(self) -> int:

@@ -73,3 +73,22 @@ def last_line(error: Exception) -> str:
     """What Ray's long messages come to."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     return lines[-1] if lines else type(error).__name__
+
+
+def nodes_with(resource: str) -> list[str]:
+    """Machines of the cluster that have a resource, as Ray names them."""
+    import ray  # noqa: PLC0415
+
+    return [
+        str(node["NodeID"])
+        for node in ray.nodes()  # type: ignore[no-untyped-call]
+        if node["Alive"] and node["Resources"].get(resource, 0) >= 1
+    ]
+
+
+def missing(resource: str) -> str:
+    """Why nothing can be had that needs a resource, and what to do about it."""
+    return (
+        f"no machine of the Ray cluster has the resource {resource!r}; start Ray on the one that has the device with "
+        f"`ray start --address HEAD:6379 --resources '{{\"{resource}\": 1}}'`"
+    )

@@ -135,7 +135,7 @@ class Context:
     @cached_property
     def targets(self) -> tuple[Target, ...]:
         """The devices to be fast on."""
-        return make_targets(self.config)
+        return make_targets(self.config, self.progress.note)
 
     @property
     def target_variants(self) -> tuple[Variant, ...]:

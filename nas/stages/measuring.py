@@ -2,25 +2,28 @@
 
 from __future__ import annotations
 
-import time
+import threading
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
-from devices import Artifact, Measurement, MeasureSettings
+from devices import Measurement
 from nas.campaign import Campaign, Pair
 from nas.candidate import Metric
+from nas.distributed.lease import Lease
+from nas.distributed.measuring import Orders, measure_on_units
+from nas.distributed.pool import PooledDevice
 from nas.ledger import Ledger
-from nas.sentinel import write_sentinel
+from nas.stages.bench import Bench
 from nas.stages.context import Context
 from nas.stages.models import Artifacts
 from nas.stages.targets import Target
-from nas.visits import BOOT, TIME, Visit, agreement, count_flags, describe, merge, visit_settings
+from nas.visits import Visit, agreement, count_flags, describe, merge
 
 Row = dict[str, Any]
-
-_BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
+OnVisit: TypeAlias = Callable[[Pair, Visit | None], None]
 
 
 @dataclass(frozen=True)
@@ -81,12 +84,14 @@ def run_campaign(
     ledger: Ledger,
     targets: Sequence[Target],
     artifacts: Mapping[str, Artifacts],
-    orders: Sequence[Sequence[Pair]],
+    orders: Orders,
     *,
     sentinels: Path,
-    on_visit: Callable[[Pair, Visit | None], None] = lambda _pair, _visit: None,
+    on_visit: OnVisit = lambda _pair, _visit: None,
 ) -> Measured:
     """Measure networks on targets, and keep everything in a ledger.
+
+    Pools come last, one after the other, each with all its units at once.
 
     Args:
         ledger: keeps every visit, and what the visits to each network come to.
@@ -97,13 +102,20 @@ def run_campaign(
         on_visit: told of each visit, as by a ``Campaign``.
 
     Raises:
-        NasError: a ledger that cannot be used.
+        NasError: a ledger that cannot be used, or no unit is left of a pool.
     """
-    bench = _Bench(ledger, targets, artifacts, passes=len(orders), sentinels=sentinels)
+    bench = Bench(ledger, targets, artifacts, passes=len(orders), sentinels=sentinels)
     before = {pair: bench.settled(pair) for pair in orders[0]}
     done = {pair: measurement for pair, measurement in before.items() if measurement is not None}
-    campaign = Campaign(orders, bench, watched=bench.sentinels.keys(), settled=done.keys(), on_visit=on_visit)
+    pools = {target.name: target.device for target in targets if isinstance(target.device, PooledDevice)}
+    here = [[pair for pair in order if pair in done or pair[1] not in pools] for order in orders]
+    watched = bench.sentinels.keys() - pools.keys()
+    campaign = Campaign(here, bench, watched=watched, settled=done.keys(), on_visit=on_visit)
     campaign.run()
+    for name, pool in pools.items():
+        missing = [[pair for pair in order if pair not in done and pair[1] == name] for order in orders]
+        for part in _measure_on_pool(bench, name, pool, missing, on_visit):
+            campaign.add(part)
     drifts = {target.name: campaign.drift(target.name) for target in targets}
     for pair in orders[0]:
         if pair not in done:
@@ -113,78 +125,36 @@ def run_campaign(
     return Measured({pair: done[pair] for pair in orders[0]}, quality)
 
 
-class _Bench:
-    """Measures on targets and keeps everything in a ledger."""
+def _measure_on_pool(
+    bench: Bench, target: str, pool: PooledDevice, orders: Orders, on_visit: OnVisit
+) -> Sequence[Campaign]:
+    """The campaigns of a pool's units over some networks."""
+    watched, told_once = bench.sentinels.keys() & {target}, _told_once(on_visit)
 
-    def __init__(
-        self,
-        ledger: Ledger,
-        targets: Sequence[Target],
-        artifacts: Mapping[str, Artifacts],
-        *,
-        passes: int,
-        sentinels: Path,
-    ) -> None:
-        self.targets = {target.name: target for target in targets}
-        self._keys = {name: target.device.info().key for name, target in self.targets.items()}
-        self._ledger = ledger
-        self._artifacts = artifacts
-        self._passes = passes
-        # A simulated device does not drift: nothing is timed there.
-        real = [target for target in targets if target.device.info().kind != "simulated"]
-        written = write_sentinel(sentinels, [target.variant for target in real]) if real else {}
-        self.sentinels = {target.name: written[target.variant] for target in real}
+    def begin(unit: Lease, part: Orders) -> Campaign:
+        return Campaign(part, bench.on(unit), watched=watched, on_visit=told_once())
 
-    def settled(self, pair: Pair) -> Measurement | None:
-        """The whole measurement of a pair, if it was made before."""
-        return self._known(pair[1], self._artifact(pair), self.targets[pair[1]].settings)
-
-    def keep(self, pair: Pair, measurement: Measurement) -> Measurement:
-        """Record a whole measurement; what everyone sees under its key."""
-        self._ledger.record(measurement, self._keys[pair[1]])
-        return self.settled(pair) or measurement
-
-    def known(self, pair: Pair, visit: int) -> Measurement | None:
-        return self._known(pair[1], self._artifact(pair), self._settings(pair[1], visit))
-
-    def measure(self, pair: Pair, visit: int) -> Measurement:
-        return self._measure(pair[1], self._artifact(pair), self._settings(pair[1], visit))
-
-    def known_sentinel(self, target: str, visit: int) -> Measurement | None:
-        return self._known(target, self.sentinels[target], self._sentinel_settings(target, visit))
-
-    def measure_sentinel(self, target: str, visit: int) -> Measurement:
-        return self._measure(target, self.sentinels[target], self._sentinel_settings(target, visit))
-
-    def _artifact(self, pair: Pair) -> Artifact:
-        return self._artifacts[pair[0]][self.targets[pair[1]].variant]
-
-    def _settings(self, target: str, visit: int) -> MeasureSettings:
-        return visit_settings(self.targets[target].settings, self._passes, visit)
-
-    def _sentinel_settings(self, target: str, visit: int) -> MeasureSettings:
-        return replace(self._settings(target, visit), thorough=False)
-
-    def _known(self, target: str, artifact: Artifact, settings: MeasureSettings) -> Measurement | None:
-        found = self._ledger.get(artifact.sha256, self._keys[target], settings.key)
-        return found if found is not None and found.ok else None
-
-    def _measure(self, target: str, artifact: Artifact, settings: MeasureSettings) -> Measurement:
-        made = _dated(self.targets[target].device.measure(artifact, settings))
-        self._ledger.record(made, self._keys[target])
-        return self._ledger.get(artifact.sha256, self._keys[target], settings.key) or made
+    return measure_on_units(pool, orders, begin)
 
 
-def _dated(measurement: Measurement) -> Measurement:
-    """The measurement with the moment by a clock that nobody sets: that of this machine, wherever the device is."""
-    if dict(measurement.environment).get("simulated"):
-        return measurement  # the same at every time
-    try:
-        boot = _BOOT_ID.read_text(encoding="ascii").strip()[:8]
-    except OSError:
-        boot = "unknown"
-    moment = ((BOOT, boot), (TIME, f"{time.monotonic():.3f}"))
-    return replace(measurement, environment=(*measurement.environment, *moment))
+def _told_once(on_visit: OnVisit) -> Callable[[], OnVisit]:
+    """Makes what campaigns tell, which are in several threads, and go on with networks that another has begun."""
+    told, lock = Counter[Pair](), threading.Lock()
+
+    def of_campaign() -> OnVisit:
+        seen = Counter[Pair]()
+
+        def tell(pair: Pair, visit: Visit | None) -> None:
+            with lock:
+                first = visit is None or not visit.attempt
+                seen[pair] += first
+                if not first or seen[pair] > told[pair]:
+                    told[pair] += first
+                    on_visit(pair, visit)
+
+        return tell
+
+    return of_campaign
 
 
 def _summary(campaign: Campaign, done: Mapping[Pair, Measurement], target: str) -> Row:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-from devices import Device, DeviceError, Format, MeasureSettings, Precision
+from devices import Device, DeviceError, Format, MeasureSettings, Precision, get_device
 from nas.candidate import latency_metric
 from nas.config import Config, TargetSection
+from nas.distributed.pool import PooledDevice
 from nas.errors import NasError
 from nas.export import FILE_NAMES
 
@@ -42,19 +44,24 @@ class Target:
         }
 
 
-def make_targets(config: Config) -> tuple[Target, ...]:
+def make_targets(config: Config, note: Callable[[str], None] = lambda _: None) -> tuple[Target, ...]:
     """The targets of a run, each checked to be usable here.
+
+    Args:
+        config: the run.
+        note: told in a sentence, from any thread, what becomes of the units of pools.
 
     Raises:
         NasError: a device is not available on this machine, or does not run the wanted kind of file; the message
             says how to get it.
     """
-    return tuple(_make_target(config, section) for section in config.targets)
+    return tuple(_make_target(config, section, note) for section in config.targets)
 
 
-def _make_target(config: Config, section: TargetSection) -> Target:
+def _make_target(config: Config, section: TargetSection, note: Callable[[str], None]) -> Target:
+    (backend, options), units = config.device_of(section), config.units_of(section)
     try:
-        device = config.make_device(section)
+        device = PooledDevice(backend, options, units, note) if units else get_device(backend, options)
     except DeviceError as error:
         raise NasError(f"target {section.name!r}: {error}") from error
     reason = device.unavailable_reason()

@@ -25,32 +25,47 @@ from devices import (
 )
 from devices.agent.server import Agent, Served
 from devices.registry import device_module
+from nas.config import UnitSection
+from nas.distributed.pool import PooledDevice
 
+POOL = "a pool of them"
 SETTINGS = MeasureSettings(min_warmup_s=0.0, min_time_s=0.01, min_count=7, max_time_s=1.0, timeout_s=30.0)
 
 
-@pytest.fixture(scope="module", params=device_names())
-def asked(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[tuple[str, dict[str, str]]]:
+@pytest.fixture(scope="module", params=[*device_names(), pytest.param(POOL, marks=pytest.mark.slow)])
+def kind(request: pytest.FixtureRequest) -> str:
+    """A device's name, or what is made of several."""
+    return str(request.param)
+
+
+@pytest.fixture(scope="module")
+def asked(kind: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, dict[str, str]]]:
     """A device's name and what it has to be told: a remote one is reached over a real connection."""
-    if request.param != "remote":
-        yield request.param, {}
+    if kind != "remote":
+        yield "onnxruntime_cpu" if kind == POOL else kind, {}
         return
     served = Served(get_device("onnxruntime_cpu"), "onnxruntime_cpu", {})
     agent = Agent({"board": served}, tmp_path_factory.mktemp("agent"))
     agent.start()
-    yield request.param, {"url": agent.url}
+    yield kind, {"url": agent.url}
     agent.stop()
 
 
 @pytest.fixture(scope="module")
-def device(asked: tuple[str, dict[str, str]]) -> Iterator[Device]:
-    made = get_device(*asked)
+def device(kind: str, asked: tuple[str, dict[str, str]]) -> Iterator[Device]:
+    if kind == POOL:
+        import ray  # noqa: PLC0415 (takes a second)
+
+        ray.init("local", num_cpus=1, include_dashboard=False, log_to_driver=False)  # no other that may run here
+        made: Device = PooledDevice(*asked, [UnitSection(name="a"), UnitSection(name="b")])
+    else:
+        made = get_device(*asked)
     if reason := made.unavailable_reason():
         pytest.skip(reason)
     yield made
     made.close()
+    if kind == POOL:
+        ray.shutdown()
 
 
 @pytest.fixture

@@ -18,6 +18,10 @@ CONFIGS = Path(__file__).parents[2] / "experiments" / "configs"
 PAIR = [{"name": "phone", "device": "fake"}, {"name": "board", "device": "fake"}]
 
 
+def pool(*units: dict[str, Any], device: str = "fake") -> dict[str, Any]:
+    return {"device": device, "units": list(units)}
+
+
 def values(**changes: Any) -> dict[str, Any]:
     return {
         "space": {"name": "mobilenetv3_32"},
@@ -104,12 +108,42 @@ def test_an_unknown_key_is_named_with_the_nearest_allowed_one(given: dict[str, A
         (values(measure={"min_count": 0}), ["min_count"]),
         (values(measure={"visit": 2}), ["measure.visit", "leave it out"]),
         (values(measure={"ci_width": 0}), ["ci_width"]),
+        (values(pools=[pool()]), ["pools.0.units"]),
+        (values(pools=[pool({"name": "a"}, device="fakes")]), ["device 'fakes', which no target names", "'fake'"]),
+        (values(pools=[pool({"name": "a"}), pool({"name": "b"})]), ["two pools are of device 'fake'"]),
+        (values(pools=[pool({"name": "a"}, {"name": "a"})]), ["two units of device 'fake' are named 'a'"]),
+        (values(pools=[pool({"name": "a", "resource": "GPU"})]), ["'GPU' is no custom resource", "ray start"]),
+        (
+            values(pools=[pool({"name": "a", "resource": "x"}, {"name": "b", "resource": "x"})]),
+            ["units 'a' and 'b' share the resource 'x'"],
+        ),
+        (
+            values(
+                targets=[*PAIR, {"name": "cpu", "device": "onnxruntime_cpu"}],
+                pools=[
+                    pool({"name": "a", "resource": "x"}),
+                    pool({"name": "a", "resource": "y"}, device="onnxruntime_cpu"),
+                ],
+            ),
+            ["unit 'a' has two resources"],
+        ),
     ],
 )
 def test_a_bad_value_is_told_with_what_is_allowed(given: dict[str, Any], words: list[str]) -> None:
     message = refused(given)
     for word in words:
         assert word in message
+
+
+def test_targets_of_one_device_share_its_pool() -> None:
+    units = [{"name": "pi-1", "options": {"url": "http://pi-1:8765"}}, {"name": "pi-2", "resource": "pi-2"}]
+    remote = {"device": "remote", "options": {"token_file": "token"}}
+    targets = [{"name": "ort", **remote}, {"name": "litert", **remote}, {"name": "chip", "device": "fake"}]
+    config = make_config(values(targets=targets, pools=[pool(*units, device="remote")]))
+    ort, litert, chip = config.targets
+    assert config.units_of(ort) == config.units_of(litert) == config.pools[0].units
+    assert config.units_of(chip) == ()
+    assert config.device_of(ort) == ("remote", {"token_file": "token"})
 
 
 def test_all_errors_are_told_at_once() -> None:

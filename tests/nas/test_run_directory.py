@@ -56,6 +56,15 @@ def test_what_decides_on_later_stages_only_may_change(tmp_path: Path) -> None:
         RunDirectory.create(tmp_path / "run", config(profile={"networks": 9}))
 
 
+def test_who_shares_the_work_may_change_at_any_time(tmp_path: Path) -> None:
+    RunDirectory.create(tmp_path / "run", config())
+    for folder in ("train", "profile", "search", "confirm", "export"):
+        (tmp_path / "run" / folder).mkdir()
+    changed = config(evaluators=2, pools=[{"device": "fake", "units": [{"name": "a"}, {"name": "b"}]}])
+    RunDirectory.create(tmp_path / "run", changed)
+    assert RunDirectory(tmp_path / "run").config == changed
+
+
 def test_images_may_move(tmp_path: Path) -> None:
     there = {"source": "folder", "path": str(tmp_path / "there")}
     RunDirectory.create(tmp_path / "run", config(data={"source": "folder", "path": "here"}))
