@@ -261,7 +261,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0, help="of the moments")
     options = arguments(__file__, "Kill and resume: the same front, no measurement lost or made twice", parser)
     rng = np.random.default_rng(options.extra.seed)
-    kills = 3 if options.quick else 10
+    kills = 2 if options.quick else 10
     quick = [
         "profile.networks=6",
         "predictor={folds: 3, min_spearman: -1, max_mape: 100}",

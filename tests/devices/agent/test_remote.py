@@ -85,13 +85,15 @@ def test_clients_that_race_for_one_board_take_turns(
 ) -> None:
     url = serve({"one": counting, "other": counting}).url
     made: list[Measurement] = []
+    # Written before the race: two clients ask for each.
+    models = {name: [model(f"{name} {i}".encode()) for i in range(5)] for name in ("one", "other")}
 
     def campaign(name: str) -> None:
         device = remote(url, device=name)
-        for i in range(5):
-            made.append(device.measure(model(f"{name} {i}".encode()), settings))
+        for artifact in models[name]:
+            made.append(device.measure(artifact, settings))
 
-    threads = [threading.Thread(target=campaign, args=(name,)) for name in ("one", "other") for _ in range(2)]
+    threads = [threading.Thread(target=campaign, args=(name,)) for name in models for _ in range(2)]
     for thread in threads:
         thread.start()
     for thread in threads:

@@ -56,7 +56,7 @@ def config(workers: int, **train: object) -> Config:
         "random_subnets": 1,
         "precision": "float32",
         "evaluate_every": STEPS,
-        "checkpoint_every_s": 0.0,
+        "checkpoint_every_s": 0.3,
     }
     return make_config(
         {
