@@ -46,12 +46,12 @@ def add_machine(cluster: Cluster) -> Iterator[Callable[..., Callable[[], None]]]
 
 @pytest.fixture
 def kill_process() -> Callable[[str], bool]:
-    """Kills one of Ray's processes of a kind, and says whether there was one."""
+    """Kills one of the processes of a kind that Ray began for this one, and says whether there was one."""
 
     def kill(kind: str) -> bool:
         for place in Path("/proc").glob("[0-9]*/cmdline"):
             try:
-                if place.read_bytes().startswith(f"ray::{kind}".encode()):
+                if place.read_bytes().startswith(f"ray::{kind}".encode()) and _began_here(int(place.parent.name)):
                     os.kill(int(place.parent.name), signal.SIGKILL)
                     return True
             except OSError:
@@ -59,3 +59,11 @@ def kill_process() -> Callable[[str], bool]:
         return False
 
     return kill
+
+
+def _began_here(process: int) -> bool:
+    """Whether it descends from this one; tests in other processes have theirs."""
+    while process > 1 and process != os.getpid():
+        # The name in brackets may hold anything; the parent is the second value after it.
+        process = int(Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[1])
+    return process == os.getpid()

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import json
 import os
-import signal
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -95,9 +94,18 @@ def test_two_workers_learn_what_one_process_learns(two: Path, tmp_path: Path) ->
     assert found == pytest.approx(expected, rel=0, abs=1e-4)
 
 
-def test_training_goes_on_after_a_worker_was_killed(two: Path, tmp_path: Path) -> None:
+def test_training_goes_on_after_a_worker_was_killed(
+    two: Path, tmp_path: Path, kill_process: Callable[[str], bool]
+) -> None:
     path, notes = tmp_path / "run", Notes()
-    killer = threading.Thread(target=kill_a_worker, args=(path,))
+
+    def kill() -> None:
+        deadline = time.monotonic() + 200
+        while not (path / "train" / "checkpoint.json").exists() and time.monotonic() < deadline:
+            time.sleep(0.02)
+        assert kill_process("RayTrainWorker")
+
+    killer = threading.Thread(target=kill)
     killer.start()
     train(path, workers=2, progress=notes)
     killer.join()
@@ -118,20 +126,6 @@ def test_what_training_refuses_is_not_tried_again(tmp_path: Path) -> None:
 def test_a_cluster_too_small_is_told_at_once(tmp_path: Path) -> None:
     with pytest.raises(NasError, match="16 training workers need 1 CPU each, and the Ray cluster has 3 in all"):
         train(tmp_path / "run", workers=16)
-
-
-def kill_a_worker(path: Path) -> None:
-    """Kill one of the workers when a checkpoint is there."""
-    deadline = time.monotonic() + 200
-    while not (path / "train" / "checkpoint.json").exists() and time.monotonic() < deadline:
-        time.sleep(0.02)
-    for place in Path("/proc").glob("[0-9]*/cmdline"):
-        try:
-            if b"RayTrainWorker" in place.read_bytes():
-                os.kill(int(place.parent.name), signal.SIGKILL)
-                return
-        except OSError:
-            continue
 
 
 def test_the_end_is_told_of_and_what_an_earlier_run_left_is_not(tmp_path: Path) -> None:
