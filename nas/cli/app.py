@@ -56,7 +56,7 @@ def _options(
 def run_command(
     config: _ConfigFile,
     run_dir: Annotated[
-        Path | None, typer.Option("--run-dir", help="Directory of the run [default: runs/<name of the config>].")
+        Path | None, typer.Option("--run-dir", help="Directory of the run (runs/<name of the config>).")
     ] = None,
     data: _Data = None,
     override: _Set = None,

@@ -23,7 +23,7 @@ _File = Annotated[
     Path | None,
     typer.Option(
         "--file",
-        help="YAML file of your own devices [default: devices.yaml here and in ~/.config/hwnas].",
+        help="YAML file of your own devices (devices.yaml here and in ~/.config/hwnas).",
         metavar="YAML",
     ),
 ]

@@ -26,7 +26,7 @@ def sweep_command(
     sweep: Annotated[Path, typer.Argument(help="YAML file with seeds, strategies and limits.", metavar="SWEEP")],
     parallel: Annotated[
         int | None,
-        typer.Option("--parallel", min=1, help="Searches at once [default: as many as Ray has room for]."),
+        typer.Option("--parallel", min=1, help="Searches at once (as many as Ray has room for)."),
     ] = None,
     data: Annotated[Path | None, typer.Option("--data", help="Where the images are, if they moved.")] = None,
 ) -> None:
