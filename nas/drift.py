@@ -62,7 +62,7 @@ class Drift:
 
     def factor(self, boot: str, at_s: float) -> float:
         """How many times as long as usual the device took at this moment; 1 where nothing is known."""
-        stretch = None if self.method == "none" or math.isnan(at_s) else self._nearest(boot, at_s)
+        stretch = None if self.method == "none" or math.isnan(at_s) else _nearest(self._stretches, boot, at_s)
         if stretch is None:
             return 1.0
         level = stretch.curve(at_s) if self.method == "smooth" else stretch.middle
@@ -74,10 +74,6 @@ class Drift:
         before = [number for number, stretch in enumerate(known) if stretch.times[0] <= at_s]
         after = [number for number, stretch in enumerate(known) if stretch.times[-1] >= at_s]
         return bool(before and after) and before[-1] != after[0]
-
-    def _nearest(self, boot: str, at_s: float) -> _Stretch | None:
-        known = [stretch for stretch in self._stretches if stretch.boot == boot]
-        return min(known, key=lambda stretch: np.abs(stretch.times - at_s).min(), default=None)
 
 
 @dataclass(frozen=True)
@@ -92,8 +88,9 @@ class _Stretch:
     def middle(self) -> float:
         return float(np.median(self.logs))
 
-    def without(self, index: int) -> _Stretch:
-        return _Stretch(self.boot, np.delete(self.times, index), np.delete(self.logs, index))
+    def part(self, start: int | None, end: int | None) -> _Stretch:
+        """Some of it, without the rest."""
+        return _Stretch(self.boot, self.times[start:end], self.logs[start:end])
 
     def curve(self, at_s: float) -> float:
         """Local linear regression; before the first and after the last sentinel the level is theirs."""
@@ -123,19 +120,45 @@ def _stretches(points: Sequence[Point]) -> list[_Stretch]:
 
 def _best_method(stretches: Sequence[_Stretch]) -> Method:
     """The method with the least mean error in predicting each sentinel from the others."""
-    together = np.concatenate([s.logs for s in stretches]) if stretches else np.zeros(0)
     errors: dict[Method, list[float]] = {"none": [], "steps": [], "smooth": []}
-    passed = 0
-    for stretch in stretches:
-        for index, value in enumerate(stretch.logs) if len(stretch.logs) > 1 else ():
-            rest = stretch.without(index)
-            errors["none"].append(abs(value - np.median(np.delete(together, passed + index))))
-            errors["steps"].append(abs(value - rest.middle))
-            errors["smooth"].append(abs(value - rest.curve(float(stretch.times[index]))))
-        passed += len(stretch.logs)
+    logs = np.concatenate([stretch.logs for stretch in stretches]) if stretches else np.zeros(0)
+    left_out = 0
+    for number, stretch in enumerate(stretches):
+        for index, (at_s, value) in enumerate(zip(stretch.times.tolist(), stretch.logs.tolist(), strict=True)):
+            near = _around(stretches, number, index)
+            if near is not None:
+                errors["none"].append(abs(value - float(np.median(np.delete(logs, left_out)))))
+                errors["steps"].append(abs(value - near.middle))
+                errors["smooth"].append(abs(value - near.curve(at_s)))
+            left_out += 1
     best: Method = "none"
     methods: tuple[Method, ...] = ("steps", "smooth")
     for method in methods:
         if errors["none"] and np.mean(errors[method]) < _BETTER * np.mean(errors[best]):
             best = method
     return best
+
+
+def _around(stretches: Sequence[_Stretch], number: int, index: int) -> _Stretch | None:
+    """The stretch that a sentinel would be predicted from, were it not there; None where there is none.
+
+    The others are cut anew: where noise makes jumps, a stretch that it had a part in cutting knows it already.
+    """
+    stretch, at_s = stretches[number], float(stretches[number].times[index])
+    parts = [stretch.part(None, index), stretch.part(index + 1, None)]
+    if index == 0 and number > 0:
+        parts[0] = stretches[number - 1]
+    if index == len(stretch.logs) - 1 and number < len(stretches) - 1:
+        parts[1] = stretches[number + 1]
+    sides = [part for part in parts if len(part.logs) and part.boot == stretch.boot]
+    if len(sides) == 2 and abs(sides[1].logs[0] - sides[0].logs[-1]) <= JUMP:
+        before, after = sides
+        times, logs = np.concatenate([before.times, after.times]), np.concatenate([before.logs, after.logs])
+        return _Stretch(stretch.boot, times, logs)
+    return _nearest(sides, stretch.boot, at_s)
+
+
+def _nearest(stretches: Sequence[_Stretch], boot: str, at_s: float) -> _Stretch | None:
+    """The stretch that a moment lies in or next to; None where nothing is known since that start of the machine."""
+    known = [stretch for stretch in stretches if stretch.boot == boot]
+    return min(known, key=lambda stretch: np.abs(stretch.times - at_s).min(), default=None)

@@ -71,6 +71,8 @@ class Visit:
 def visit_settings(settings: MeasureSettings, passes: int, visit: int) -> MeasureSettings:
     """How one of several visits is made: together they take the time and the samples of one measurement.
 
+    Each loads the file afresh, so each warms up in full.
+
     Args:
         settings: of the whole measurement.
         passes: visits that it is divided into.
@@ -78,7 +80,6 @@ def visit_settings(settings: MeasureSettings, passes: int, visit: int) -> Measur
     """
     return replace(
         settings,
-        min_warmup_s=settings.min_warmup_s / passes,
         min_time_s=settings.min_time_s / passes,
         max_time_s=settings.max_time_s / passes,
         min_count=math.ceil(settings.min_count / passes),

@@ -60,7 +60,13 @@ def members(run_dir: Path) -> list[dict[str, Any]]:
                 "test_images": next(iter(card["accuracy"].values()))["images"],
                 "bytes": {name: row["bytes"] for name, row in card["files"].items()},
                 "latency_ms": {
-                    target: {"median": 1e3 * row["median_s"], "p90": 1e3 * row["p90_s"], "source": row["source"]}
+                    target: {
+                        "median": 1e3 * row["median_s"],
+                        "p90": 1e3 * row["p90_s"],
+                        "source": row["source"],
+                        "drift": row.get("drift"),
+                        "flags": row.get("flags", []),
+                    }
                     for target, row in card["latency"].items()
                 },
             }

@@ -5,7 +5,8 @@ two strides are left out, so that they end with 4x4 features, as 224 px end with
 classes. Each is trained alone by the recipe of a finished run, for as many epochs as its supernet had, and becomes INT8
 files by the same writers, with statistics and ranges of the same images. Files of both sides are measured in random
 order in one session. The front's members are the files that the run exported, without retraining. Accuracies are those
-of the files, as their runtime computes them, on test images, which nothing was trained on or chosen by.
+of the files, as their runtime computes them: on validation images to choose which member stands beside a hand-made
+network, and on test images, which nothing was trained on or chosen by, to compare the two.
 
 Training wants a GPU and measuring a quiet processor: `--train-only` stops between the two, and the folder of `--work`
 may be moved to another machine there.
@@ -161,14 +162,14 @@ def measure(context: Context, contestants: Sequence[Contestant], targets: Sequen
 
 
 def judge(
-    context: Context, contestants: Sequence[Contestant], targets: Sequence[Target], work: Path
+    context: Context, contestants: Sequence[Contestant], targets: Sequence[Target], part: str, work: Path
 ) -> dict[tuple[str, str], float]:
-    """Accuracies of all files on test images, by contestant and target; kept, and found again."""
-    path, indices = work / "judged.json", context.split.test
+    """Accuracies of all files on a part of the split, by contestant and target; kept, and found again."""
+    path, indices = work / f"judged-{part}.json", getattr(context.split, part)
     images = f"{context.images.digest} {hashlib.sha256(indices.tobytes()).hexdigest()}"
     kept: dict[str, Any] = read_json(path) if path.is_file() else {}
     known: dict[str, float] = kept["accuracies"] if kept.get("images") == images else {}
-    context.progress.start("judging files", len(contestants) * len(targets), "file")
+    context.progress.start(f"judging files on {part} images", len(contestants) * len(targets), "file")
     found = {}
     for one in contestants:
         for target in targets:
@@ -185,9 +186,9 @@ def rows_of(
     contestants: Sequence[Contestant],
     targets: Sequence[Target],
     measured: Measured,
-    accuracies: Mapping[tuple[str, str], float],
+    accuracies: Mapping[str, Mapping[tuple[str, str], float]],
 ) -> list[dict[str, Any]]:
-    """A row for every contestant on every target."""
+    """A row for every contestant on every target; ``accuracies`` by the part of the split."""
     rows = []
     for one in contestants:
         for target in targets:
@@ -204,7 +205,7 @@ def rows_of(
                     "latency_ms": 1e3 * measurement.corrected_s(),
                     "latency_p90_ms": 1e3 * measurement.corrected_s(90),
                     "flags": list(measurement.flags),
-                    "test_accuracy": accuracies[one.name, target.name],
+                    **{f"{part}_accuracy": known[one.name, target.name] for part, known in accuracies.items()},
                 }
             )
     return rows
@@ -243,7 +244,8 @@ def compare(options: Options, context: Context, work: Path) -> None:
     contestants = [*exported(context), *(trained_files(context, training) for training in trainings.values())]
     targets = make_targets(QUICK_MEASURE if options.quick else context.config.measure)
     measured = measure(context, contestants, targets, work)
-    rows = compared(rows_of(contestants, targets, measured, judge(context, contestants, targets, work)))
+    accuracies = {part: judge(context, contestants, targets, part, work) for part in ("validation", "test")}
+    rows = compared(rows_of(contestants, targets, measured, accuracies))
     print(table(rows))
     about = {
         **load,

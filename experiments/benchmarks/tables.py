@@ -122,7 +122,8 @@ def _claims_part(name: str, result: Mapping[str, Any]) -> str:
         for claim in result["claims"]
     ]
     table = markdown(["Figure", "Found", "Asked for", "Holds"], lines)
-    return f"## [{name}]({name}.json)\n\n{_purpose(result)}\n\n{made}\n\n{table}"
+    note = f"{environment['note']}\n\n" if "note" in environment else ""
+    return f"## [{name}]({name}.json)\n\n{_purpose(result)}\n\n{made}\n\n{note}{table}"
 
 
 def _found(claim: Mapping[str, Any]) -> str:

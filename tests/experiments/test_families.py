@@ -30,7 +30,8 @@ def rows(front: list[Figures], others: list[Figures], target: str = "t") -> list
     named = [(f"front-{i}", "front", one) for i, one in enumerate(front)]
     named += [(f"v2_{i}", "v2", one) for i, one in enumerate(others)]
     return [
-        {"network": n, "family": f, "target": target, "macs": 1, "latency_ms": ms, "test_accuracy": top1}
+        {"network": n, "family": f, "target": target, "macs": 1, "latency_ms": ms}
+        | {"validation_accuracy": top1, "test_accuracy": top1}
         for n, f, (ms, top1) in named
     ]
 
@@ -59,6 +60,17 @@ def test_targets_are_apart_and_a_network_faster_than_the_front_counts_against_it
     assert values[3:] == [(0, True), (approx(10), True), (approx(2), True)]
     assert [len(chart.series) for chart in summary.charts(found)] == [3, 3]
     assert "front-0" in summary.table(found)
+
+
+def test_the_member_that_stands_for_the_front_is_chosen_on_validation_images(summary: ModuleType) -> None:
+    given = rows([(2, 0.8), (3, 0.9)], [(4, 0.85)])
+    lucky, chosen, hand_made = given
+    lucky["test_accuracy"], chosen["test_accuracy"], hand_made["test_accuracy"] = 0.99, 0.86, 0.85
+    row = summary.compared(given)[-1]
+    assert row["lead_points"] == pytest.approx(1) and row["speed_up"] == pytest.approx(4 / 3)
+    chosen["test_accuracy"] = 0.84
+    row = summary.compared(given)[-1]
+    assert row["lead_points"] == pytest.approx(-1) and row["speed_up"] is None
 
 
 def test_names_tell_the_family(summary: ModuleType) -> None:

@@ -55,6 +55,21 @@ def test_another_start_of_the_machine_is_another_clock() -> None:
     assert drift.factor("c", 35.0) == 1.0 and not drift.jumped("c", 35.0)
 
 
+@pytest.mark.parametrize("noise", [0.01, 0.03, 0.06, 0.1])
+def test_noise_is_not_taken_for_drift(noise: float) -> None:
+    """Of 25 series of a device that never drifts at most one is taken for one that does, however often noise jumps."""
+    found = []
+    for seed in range(25):
+        levels = np.exp(noise * np.random.default_rng(seed).standard_normal(21))
+        found.append(Drift(series(levels.tolist(), noise=0.0)).method)
+    assert found.count("none") >= 24
+
+
+def test_drift_is_seen_through_noise() -> None:
+    drift = Drift(series([1.0] * 20 + [1.25] * 20, noise=0.03))
+    assert drift.factor("a", 300.0) / drift.factor("a", 100.0) == pytest.approx(1.25, rel=0.05)
+
+
 @pytest.mark.parametrize("count", [0, 1, 2, 3])
 def test_few_sentinels_correct_nothing(count: int) -> None:
     drift = Drift(series([1.0, 1.01, 0.99][:count]))

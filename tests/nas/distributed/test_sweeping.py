@@ -36,11 +36,11 @@ from nas.sweep.trial import Standing, run_trial
 SPACE = {"widths": [0.5], "depths": [1, 2], "kernels": [3, 5], "expansions": [2, 3], "resolutions": [8]}
 SWEEP = {
     "seeds": [0, 1],
-    "strategies": {"nsga2": {}, "chance": {"strategy": "random"}},
+    "strategies": {"nsga2": {}},
     "limits": {"none": [], "macs": [{"metric": "macs", "at_most": 4.2e5}]},
     "evaluations": 12,
 }
-TRIALS = 8
+TRIALS = 4
 
 pytestmark = [
     pytest.mark.slow,
@@ -145,7 +145,7 @@ def test_every_trial_has_a_row_and_every_kind_its_mean(undisturbed: Path) -> Non
         assert 0 < row["hypervolume"] < 1 and row["front"] >= 1
         assert row["best_accuracy"][row["limits"]] is not None
     kinds = [(row["strategy"], row["limits"], row["trials"], row["failed"]) for row in told["summary"]]
-    assert kinds == [(s, x, 2, 0) for s in ("nsga2", "chance") for x in ("none", "macs")]
+    assert kinds == [("nsga2", limits, 2, 0) for limits in ("none", "macs")]
     first = told["summary"][0]["hypervolume"]
     pair = [row["hypervolume"] for row in told["trials"][:2]]
     assert first["mean"] == pytest.approx(sum(pair) / 2) and (first["min"], first["max"]) == (min(pair), max(pair))
@@ -185,10 +185,10 @@ def test_a_sweep_that_is_stopped_and_killed_goes_on_and_repeats_nothing(
     code, told = stopped(run, sweep, address, signal.SIGINT, finished=1)
     assert code == 130, told
     assert f"`nas sweep {run} {sweep} --parallel 1` goes on from here" in told and "Traceback" not in told
-    code, _ = stopped(run, sweep, address, signal.SIGKILL, finished=3)
+    code, _ = stopped(run, sweep, address, signal.SIGKILL, finished=2)
     assert code == -signal.SIGKILL
     finished = done(run)
-    assert 3 <= len(finished) < TRIALS
+    assert 2 <= len(finished) < TRIALS
     before = {path: path.stat().st_mtime_ns for path in finished}
     notes = Notes()
     run_sweep(run, sweep, parallel=1, progress=notes)

@@ -12,14 +12,16 @@ from pathlib import Path
 import pytest
 import ray
 import torch
+import torch.distributed as dist
 from safetensors.torch import load_file
 
 from nas.config import Config, make_config
-from nas.distributed.training import _told
+from nas.distributed import training
 from nas.errors import NasError
 from nas.pipeline import prepare, run_stage
 from nas.progress import Silent
-from supernet import TrainProgress
+from nas.run_directory import RunDirectory
+from supernet import SupernetError, TrainProgress
 from supernet.status import write_status
 
 STEPS = 50
@@ -87,6 +89,14 @@ def two(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
+@pytest.fixture
+def only_worker() -> Iterator[None]:
+    """This process is a group of workers of its own."""
+    dist.init_process_group("gloo", store=dist.HashStore(), rank=0, world_size=1)
+    yield
+    dist.destroy_process_group()
+
+
 def test_two_workers_learn_what_one_process_learns(two: Path, tmp_path: Path) -> None:
     train(tmp_path / "one", workers=1)
     found, expected = losses(two), losses(tmp_path / "one")
@@ -116,11 +126,24 @@ def test_training_goes_on_after_a_worker_was_killed(
         torch.testing.assert_close(weights[name], value, rtol=0, atol=0, msg=name)
 
 
-def test_what_training_refuses_is_not_tried_again(tmp_path: Path) -> None:
+def test_what_training_refuses_is_not_tried_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, only_worker: None
+) -> None:
+    """The worker is this process: others take Ray half a minute to start."""
+    attempts: list[Exception] = []
+
+    def attempt(run: RunDirectory, workers: int, needs: dict[str, float]) -> Exception:
+        with pytest.raises(SupernetError) as refused:
+            training._work({"run": str(run.path), "data": None})
+        attempts.append(refused.value)
+        return refused.value
+
+    monkeypatch.setattr(training, "_attempt", attempt)
     notes = Notes()
     with pytest.raises(NasError, match=r"lower train\.learning_rate"):
         train(tmp_path / "run", 2, notes, learning_rate=1000.0, warmup_epochs=0, gradient_clip=0)
     assert notes.notes == []
+    assert len(attempts) == 1
 
 
 def test_a_cluster_too_small_is_told_at_once(tmp_path: Path) -> None:
@@ -132,6 +155,6 @@ def test_the_end_is_told_of_and_what_an_earlier_run_left_is_not(tmp_path: Path) 
     at = [TrainProgress(step, 4, 0, 1.0, 0.1, 10.0, 0.0) for step in (3, 4)]
     write_status(tmp_path, at[0])
     told: list[TrainProgress] = []
-    with _told(tmp_path, told.append):
+    with training._told(tmp_path, told.append):
         write_status(tmp_path, at[1])
     assert told == [at[1]]

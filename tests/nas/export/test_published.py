@@ -17,8 +17,11 @@ from supernet import random_network
 # The others of their families have every kind of layer that these have.
 BETWEEN = {
     *(f"attentivenas_a{number}" for number in range(6)),
-    *(f"mobilenetv2_{width}" for width in (0.5, 0.75, 1.3)),
+    *(f"fbnet_{name}" for name in ("a", "b")),
+    "mnasnet_b1",
+    *(f"mobilenetv2_{width}" for width in (0.5, 0.75, 1.3, 1.4)),
     *(f"mcunet_{name}" for name in ("10fps", "5fps", "512kb")),
+    *(f"proxylessnas_{name}" for name in ("cpu", "gpu")),
 }
 DEVICES = {"onnx": "onnxruntime_cpu", "tflite": "litert_cpu"}
 

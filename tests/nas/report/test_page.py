@@ -69,7 +69,7 @@ def test_the_headline_is_of_the_front_and_of_test_images() -> None:
     run = RunData(run.title, targets=run.targets, members=(MEMBER, beaten))
     shown = {figure.label: figure.value for figure in headline(run)}
     assert shown["Networks on the measured front"] == "1"
-    assert shown["Most accurate file, test images"] == "91.7 %"
+    assert shown["Most accurate file by validation images, on test images"] == "91.7 %"
     assert shown["Fastest on phone"] == "1.25 ms"
 
 
