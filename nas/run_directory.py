@@ -62,6 +62,12 @@ _DECIDES = {
 """Sections of the config by the first stage that they decide on; who shares the work (``workers``, ``evaluators``,
 ``pools``) decides nothing."""
 
+_NEEDED = {
+    "train": ("train/weights.safetensors",),
+    "fit": ("predictors/*/predictor.json", "predictors/*/predictor.safetensors"),
+}
+"""What a stage leaves for later ones beside its result; an asterisk stands for every target."""
+
 _TRACES = {
     "train": ("train", "split.json", "preprocessing.json"),
     "profile": ("profile",),
@@ -71,6 +77,9 @@ _TRACES = {
     "export": ("export",),
 }
 """What a stage leaves behind as soon as it has begun."""
+
+_DERIVED = ("split.json", "preprocessing.json")
+"""Traces that nothing was made from where they are the only ones; they are made again."""
 
 
 class RunDirectory:
@@ -106,13 +115,17 @@ class RunDirectory:
             raise NasError(f"{path} is no UTF-8 text, which databases need; give --run-dir another name") from error
         if (path / "config.yaml").is_file():
             run = cls(path, data=config.data.path)
+            if "threads" not in config.model_fields_set:  # nobody asked for as many as this machine has
+                config = config.model_copy(update={"threads": run.config.threads})
             changed = _differences(comparable(run.config), comparable(config))
             if not changed:
                 return run
             outdated = run._outdated(changed)
-            if outdated:
+            if not {path / name for name in _DERIVED}.issuperset(outdated):
                 raise NasError(_refusal(path, changed, outdated))
             with run.locked():
+                for trace in outdated:
+                    trace.unlink(missing_ok=True)
                 write_text(path / "config.yaml", dump_yaml(config))
             return cls(path, data=config.data.path)
         if path.exists() and (not path.is_dir() or any(not _is_ours(entry) for entry in path.iterdir())):
@@ -137,8 +150,12 @@ class RunDirectory:
         return self.path / _RESULTS[stage]
 
     def is_done(self, stage: str) -> bool:
-        """Whether a stage has finished."""
-        return self.result(stage).is_file()
+        """Whether a stage has finished, and what later ones need of it is still there."""
+        if not self.result(stage).is_file():
+            return False
+        patterns = _NEEDED.get(stage, ())
+        names = {pattern.replace("*", target.name) for pattern in patterns for target in self.config.targets}
+        return all((self.path / name).is_file() for name in names)
 
     def require(self, stage: str, *, needed_by: str) -> None:
         """Check that an earlier stage has finished.

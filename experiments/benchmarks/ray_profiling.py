@@ -1,4 +1,4 @@
-"""Profiles networks on two agents through a Ray cluster of two nodes, kills one of each on the way, and counts rows."""
+"""Profiles networks on two agents (simulated boards) through two Ray nodes, kills one of each, and counts rows."""
 
 from __future__ import annotations
 

@@ -45,6 +45,7 @@ class OptunaSearcher:
         storage: URL of a database, such as ``sqlite:///search.sqlite`` or ``postgresql+psycopg://...``, or
             ``journal:PATH``, a file that may lie on a network disk; in memory if None, and then all in ``state``.
         study: name of the study in the storage; needed where there is a storage.
+        judged_by: names what results in the storage depend on; one study holds results of one kind.
 
     Raises:
         NasError: an unknown sampler or options that it does not have, a storage that cannot be opened, or a study of
@@ -63,6 +64,7 @@ class OptunaSearcher:
         sampler_options: Mapping[str, Any] | None = None,
         storage: str | None = None,
         study: str | None = None,
+        judged_by: str = "",
     ) -> None:
         if storage is not None and not study:
             raise NasError("optuna: a storage can hold many studies; give the study's name too")
@@ -71,7 +73,7 @@ class OptunaSearcher:
         self._sampler, self._sampler_options = sampler, dict(sampler_options or {})
         self._seed = int(rng.integers(2**32))
         self._parameters = Parameters(space)
-        self._header = {**state_header(self.name, space, problem), "sampler": sampler}
+        self._header = {**state_header(self.name, space, problem), "sampler": sampler, "judged_by": judged_by}
         self._next_sampler(0)  # wrong options are found out before anything is stored
         self._open(storage, study or "search")
         with optuna_errors(f"reading study {self._store.name!r}"):
@@ -208,6 +210,11 @@ class OptunaSearcher:
                     self._adopt()
             else:
                 told = set(unpack(state["told"], len(self._space.decisions)))
+                if not told <= self._results.keys():
+                    raise NasError(
+                        f"the Optuna study {self._store.name!r} lacks results that it was told; see whether its "
+                        "storage is elsewhere (a file's path without a leading / begins in the current directory)"
+                    )
                 self._again = [key for key in self._unseen.keys if key not in told]
         except (AttributeError, LookupError, OverflowError, TypeError, ValueError) as error:
             raise NasError(f"the saved state of the optuna search is damaged: {error!r}") from error

@@ -24,7 +24,7 @@ from nas.run_directory import RunDirectory
 from nas.stages.models import ModelFiles, Variant
 from nas.stages.targets import Target, make_targets
 from search_spaces import Architecture, SearchSpace
-from supernet import DataError, SubnetEvaluator, compute_deterministically, load_supernet
+from supernet import DataError, SubnetEvaluator, compute_deterministically, load_supernet, weights_digest
 from supernet.data import (
     ImageData,
     Preprocessing,
@@ -126,9 +126,27 @@ class Context:
         return self.rng("calibration").permutation(self.split.calibration), judged
 
     @cached_property
+    def weights(self) -> str:
+        """Digest of the trained weights.
+
+        Raises:
+            NasError: they are not those that training ended with.
+        """
+        trained = self.run.result("train")
+        with reading(trained):
+            expected = str(read_json(trained)["weights_sha256"])
+        if expected != weights_digest(self.path("train")):
+            raise NasError(
+                f"{trained} tells of other weights than those that lie beside it; delete it and run `nas train` again, "
+                "which goes on from the last checkpoint"
+            )
+        return expected
+
+    @cached_property
     def evaluator(self) -> SubnetEvaluator:
         """The trained supernet with the images that calibrate and judge its sub-networks."""
         device = self.config.train_settings.resolve_device()
+        self.weights  # noqa: B018 (checks them)
         supernet = load_supernet(self.space, self.path("train")).to(device)
         return SubnetEvaluator(supernet, self.images, self.preprocessing, *self.evaluation_images)
 

@@ -8,13 +8,10 @@ from collections.abc import Callable, Mapping, Sequence
 
 from nas.candidate import Candidate
 from nas.config import Config
-from nas.errors import NasError
 from nas.evaluate import Accuracies, CachedAccuracies, CompositeEvaluator, NetworkPredictor
-from nas.files import read_json, reading
 from nas.stages.context import Context
 from nas.stages.fronts import searched_views
 from search_spaces import Architecture
-from supernet import weights_digest
 
 Judge = Callable[[Sequence[Architecture]], list[Candidate]]
 
@@ -46,21 +43,13 @@ def make_evaluator(
     Raises:
         NasError: weights other than those that the run was trained to.
     """
-    config, trained = context.config, context.run.result("train")
-    with reading(trained):
-        weights = str(read_json(trained)["weights_sha256"])
-    if weights != weights_digest(context.path("train")):
-        raise NasError(
-            f"{trained} tells of other weights than those that lie beside it; delete it and run `nas train` again, "
-            "which goes on from the last checkpoint"
-        )
     cached = CachedAccuracies(
         accuracies,
         context.path(*folder, "accuracies.jsonl"),
-        weights=weights,
+        weights=context.weights,
         settings=evaluation_digest(context),
     )
-    return _composite(config, predictors, cached)
+    return _composite(context.config, predictors, cached)
 
 
 def _composite(
@@ -75,6 +64,12 @@ def _composite(
         weight_bits=bits,
         activation_bits=bits,
     )
+
+
+def made_of(context: Context) -> list[str]:
+    """Names all that a search's findings depend on: the weights, the predictors, and how accuracies are found."""
+    predictors = hashlib.sha256(context.run.result("fit").read_bytes()).hexdigest()
+    return [context.weights, predictors, evaluation_digest(context)]
 
 
 def evaluation_digest(context: Context) -> str:

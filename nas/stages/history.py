@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 from collections.abc import Sequence
@@ -21,19 +22,24 @@ STORED = ("storage", "study")
 """Options of a searcher that outlive the run."""
 
 
-def make_searcher(config: Config, rng: np.random.Generator, problem: Problem | None = None) -> Searcher:
+def make_searcher(
+    config: Config, rng: np.random.Generator, problem: Problem | None = None, *, judged_by: Sequence[str] = ()
+) -> Searcher:
     """The searcher that a config asks for.
 
     Args:
         config: strategy and space.
         rng: source of the searcher's randomness.
         problem: another than the config's; such a search touches no study in a storage.
+        judged_by: names all that results depend on; a study in a storage keeps to it.
 
     Raises:
         NasError: options that it does not have or cannot use.
     """
     section, wanted = config.search, problem or config.problem
     options = {k: v for k, v in section.options.items() if problem is None or k not in STORED}
+    if options.get("storage") is not None:
+        options["judged_by"] = hashlib.sha256(json.dumps(judged_by).encode()).hexdigest()[:20]
     space = config.make_space()
     return get_searcher(section.strategy, space, wanted.objectives, wanted.limits, rng=rng, options=options)
 
@@ -60,7 +66,12 @@ class History:
         if not self._state.is_file():
             self._rows.unlink(missing_ok=True)
             # Before anything is asked for: what a study in a storage gets from now on, a killed search asks for again.
-            write_json(self._state, {"bytes": 0, "searcher": searcher.state()})
+            state = searcher.state()
+            if "told" in state:
+                # A study in a storage may know networks of an earlier search, whose candidates are kept no more.
+                state["told"] = ""
+                searcher.restore(state)
+            write_json(self._state, {"bytes": 0, "searcher": state})
             return []
         size, proposer = self._counted()
         judged = self.judged()

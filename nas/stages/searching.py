@@ -8,6 +8,7 @@ from nas.candidate import ACCURACY, Candidate
 from nas.evaluate import CompositeEvaluator
 from nas.objective import Problem
 from nas.stages.context import Context
+from nas.stages.evaluators import made_of
 from nas.stages.history import History, make_searcher
 from nas.stages.latencies import MeasuredLatencies
 from nas.stages.screening import make_screening
@@ -47,7 +48,7 @@ def search_on(
         NasError: a history that does not belong to this search, or what the evaluator or the measuring raises.
     """
     section, progress = context.config.search, context.progress
-    searcher = make_searcher(context.config, context.rng(*folder), problem)
+    searcher = make_searcher(context.config, context.rng(*folder), problem, judged_by=made_of(context))
     if known:
         searcher.tell(known)
     history = History(context.path(*folder), folder[0])

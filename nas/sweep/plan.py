@@ -18,11 +18,10 @@ from nas.config.booleans import told_as_text
 from nas.config.errors import explain
 from nas.config.section import Section
 from nas.errors import NasError
-from nas.files import read_json, reading
 from nas.objective import Limit
 from nas.preflight import rehearse_search
 from nas.stages.context import Context
-from nas.stages.evaluators import evaluation_digest
+from nas.stages.evaluators import made_of
 from nas.stages.history import STORED
 
 FOLDER: Final = ("sweep", "trials")
@@ -135,7 +134,7 @@ def make_trials(context: Context, sweep: SweepSection, origin: str) -> list[Tria
     Raises:
         NasError: a strategy or limits that the run cannot have.
     """
-    made_of = _made_of(context)
+    found_by = made_of(context)
     trials = []
     limits = {name: [_plain(limit) for limit in given] for name, given in sweep.limits.items()}
     limits = limits or {OWN: [_plain(limit) for limit in context.config.limits]}
@@ -149,7 +148,7 @@ def make_trials(context: Context, sweep: SweepSection, origin: str) -> list[Tria
             rehearse_search(config)
         except NasError as error:
             raise NasError(f"{where}: {error}") from error
-        trials += [Trial(strategy, name, seed, config, _key(config, seed, made_of)) for seed in sweep.seeds]
+        trials += [Trial(strategy, name, seed, config, _key(config, seed, found_by)) for seed in sweep.seeds]
     return trials
 
 
@@ -161,19 +160,10 @@ def _search(own: Mapping[str, Any], changes: Mapping[str, Any], evaluations: int
     return {**own, "options": options, **planned, **changes}
 
 
-def _made_of(context: Context) -> list[str]:
-    """Names what every trial starts from: the weights, the predictors, and how accuracies are found."""
-    trained = context.run.result("train")
-    with reading(trained):
-        weights = str(read_json(trained)["weights_sha256"])
-    predictors = hashlib.sha256(context.run.result("fit").read_bytes()).hexdigest()
-    return [weights, predictors, evaluation_digest(context)]
-
-
-def _key(config: Config, seed: int, made_of: list[str]) -> str:
+def _key(config: Config, seed: int, found_by: list[str]) -> str:
     fleet = None if config.fleet is None else config.fleet.model_dump(mode="json")
     # How many are asked for at once decides on what is found, so the whole section counts.
-    decides = [config.search.model_dump(mode="json"), config.problem.to_json(), fleet, seed, made_of]
+    decides = [config.search.model_dump(mode="json"), config.problem.to_json(), fleet, seed, found_by]
     digest = hashlib.sha256(json.dumps(decides, sort_keys=True).encode()).hexdigest()
     return f"{config.search.strategy}-{seed}-{digest[:12]}"
 

@@ -103,6 +103,30 @@ def test_a_search_state_that_counts_wrong_is_told_and_nothing_is_cut(copy: Path,
     assert rows.read_bytes() == before
 
 
+@pytest.mark.parametrize("stage", ["profile", "confirm"])
+def test_other_weights_than_those_that_were_trained_are_told(copy: Path, stage: str) -> None:
+    undo(copy, stage)
+    weights = copy / "train" / "weights.safetensors"
+    content = bytearray(weights.read_bytes())
+    content[-1] ^= 1  # still a number, which the file format cannot tell from the right one
+    weights.write_bytes(content)
+    result = CliRunner().invoke(app, [stage, str(copy)])
+    assert result.exit_code == 2
+    assert "tells of other weights" in result.stderr
+
+
+def test_what_a_message_says_to_delete_is_made_again(copy: Path) -> None:
+    undo(copy, "search")
+    needed = [copy / "train" / "weights.safetensors", copy / "predictors" / "slow-chip" / "predictor.json"]
+    before = [path.read_bytes() for path in needed]
+    for path in needed:
+        path.unlink()
+    for stage in ("train", "fit"):
+        result = CliRunner().invoke(app, [stage, str(copy)])
+        assert result.exit_code == 0, result.stderr
+    assert [path.read_bytes() for path in needed] == before
+
+
 def test_model_files_that_are_not_whole_are_made_again(copy: Path) -> None:
     exported = {path: path.read_bytes() for path in copy.glob("export/*/*")}
     shutil.rmtree(copy / "export")

@@ -69,6 +69,33 @@ def test_who_shares_the_work_may_change_at_any_time(tmp_path: Path) -> None:
     assert RunDirectory(tmp_path / "run").config == changed
 
 
+def test_threads_that_nobody_asked_for_are_those_that_the_run_began_with(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    began = RunDirectory.create(tmp_path / "run", config()).config.threads
+    (tmp_path / "run" / "train").mkdir()
+    monkeypatch.setattr(Config.model_fields["threads"], "default_factory", lambda: began + 1)
+    Config.model_rebuild(force=True)
+    try:
+        assert config().threads == began + 1
+        assert RunDirectory.create(tmp_path / "run", config()).config.threads == began
+        with pytest.raises(NasError, match=f"threads is {began} in the run, {began + 1} was given"):
+            RunDirectory.create(tmp_path / "run", config(threads=began + 1))
+    finally:
+        monkeypatch.undo()
+        Config.model_rebuild(force=True)
+
+
+def test_a_slip_that_nothing_was_trained_with_may_be_corrected(tmp_path: Path) -> None:
+    RunDirectory.create(tmp_path / "run", config(train={"batch_size": 100_000}))
+    for name in ("split.json", "preprocessing.json"):
+        (tmp_path / "run" / name).write_text("{}")
+    corrected = config(train={"batch_size": 50})
+    assert RunDirectory.create(tmp_path / "run", corrected).config == corrected
+    assert not (tmp_path / "run" / "split.json").exists()
+    assert not (tmp_path / "run" / "preprocessing.json").exists()
+
+
 def test_images_may_move(tmp_path: Path) -> None:
     there = {"source": "folder", "path": str(tmp_path / "there")}
     RunDirectory.create(tmp_path / "run", config(data={"source": "folder", "path": "here"}))
@@ -98,6 +125,13 @@ def test_what_is_no_run_directory_is_refused(tmp_path: Path) -> None:
         RunDirectory(tmp_path)
 
 
+NEEDED = {
+    "train": ["train/weights.safetensors"],
+    "fit": ["predictors/chip/predictor.json", "predictors/chip/predictor.safetensors"],
+}
+"""What later stages read beside a stage's result."""
+
+
 def test_a_stage_is_done_when_its_result_is_there(tmp_path: Path) -> None:
     run = RunDirectory.create(tmp_path / "run", config())
     for stage in STAGES:
@@ -106,6 +140,10 @@ def test_a_stage_is_done_when_its_result_is_there(tmp_path: Path) -> None:
             run.require(stage, needed_by="later")
         run.result(stage).parent.mkdir(parents=True, exist_ok=True)
         run.result(stage).write_text("{}")
+        for name in NEEDED.get(stage, ()):
+            assert not run.is_done(stage)
+            (tmp_path / "run" / name).parent.mkdir(exist_ok=True)
+            (tmp_path / "run" / name).write_text("{}")
         assert run.is_done(stage)
         run.require(stage, needed_by="later")
 

@@ -32,8 +32,14 @@ def config() -> Config:
     )
 
 
-def searcher(config: Config) -> Searcher:
-    return make_searcher(config, np.random.default_rng(0))
+def searcher(config: Config, judged_by: str = "weights") -> Searcher:
+    return make_searcher(config, np.random.default_rng(0), judged_by=[judged_by])
+
+
+def stored(config: Config, storage: Path) -> Config:
+    options = {"storage": f"sqlite:///{storage}", "study": "a"}
+    section = config.search.model_copy(update={"strategy": "optuna", "options": options})
+    return config.model_copy(update={"search": section})
 
 
 def judge(arch: Architecture) -> Candidate:
@@ -86,18 +92,35 @@ def test_rows_that_are_missing_are_told(config: Config, tmp_path: Path) -> None:
 def test_a_study_in_a_storage_goes_on_from_a_kill_in_the_first_batch(
     killed: str, config: Config, tmp_path: Path
 ) -> None:
-    options = {"storage": f"sqlite:///{tmp_path / 'study.sqlite'}", "study": "a"}
-    section = config.search.model_copy(update={"strategy": "optuna", "options": options})
-    stored = config.model_copy(update={"search": section})
-    first = searcher(stored)
+    on_disk = stored(config, tmp_path / "study.sqlite")
+    first = searcher(on_disk)
     assert History(tmp_path / "search").resume(first) == []
     asked = first.ask(4)
     if killed == "before the first batch is kept":
         first.tell([judge(arch) for arch in asked])
-    second = searcher(stored)
+    second = searcher(on_disk)
     assert History(tmp_path / "search").resume(second) == []
     assert second.ask(4) == asked
     assert not set(second.ask(4)) & set(asked)
+
+
+def test_a_search_from_the_start_asks_again_for_what_a_study_in_a_storage_knows(config: Config, tmp_path: Path) -> None:
+    on_disk = stored(config, tmp_path / "study.sqlite")
+    whole = search(on_disk, tmp_path / "first", 2)
+    again = search(on_disk, tmp_path / "second", 3)
+    assert again[:8] == whole
+    assert len({candidate.arch for candidate in again}) == 12
+    with pytest.raises(NasError, match="belongs to another search"):
+        searcher(on_disk, judged_by="other weights")
+
+
+def test_a_study_that_is_not_there_is_told(config: Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    search(stored(config, Path("study.sqlite")), tmp_path / "search", 1)
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    with pytest.raises(NasError, match="lacks results that it was told; see whether its storage is elsewhere"):
+        search(stored(config, Path("study.sqlite")), tmp_path / "search", 2)
 
 
 def test_a_state_that_cannot_be_restored_is_named(config: Config, tmp_path: Path) -> None:

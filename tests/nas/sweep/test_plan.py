@@ -16,6 +16,7 @@ from nas.pipeline import prepare
 from nas.progress import Silent
 from nas.stages.context import Context
 from nas.sweep import SweepSection, Trial, load_sweep, make_trials
+from supernet import weights_digest
 
 
 def config(**search: object) -> Config:
@@ -35,7 +36,9 @@ def config(**search: object) -> Config:
 def context_of(path: Path, made: Config, weights: str = "a") -> Context:
     """A run as far as sweeps look at it."""
     run = prepare(made, path)
-    write_json(run.result("train"), {"weights_sha256": weights})
+    run.result("train").parent.mkdir()
+    (path / "train" / "weights.safetensors").write_text(weights)
+    write_json(run.result("train"), {"weights_sha256": weights_digest(path / "train")})
     write_json(run.result("fit"), {"targets": {}})
     write_json(path / "split.json", {})
     return Context(run, Silent())
