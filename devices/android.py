@@ -68,7 +68,7 @@ class AndroidDevice(ProgramDevice):
         if not isinstance(runs, int) or isinstance(runs, bool) or not 1 <= runs <= 1000:
             raise DeviceError(f"android option runs is {runs!r}; give a whole number from 1 to 1000")
         self._serial, self._runs = serial, runs
-        self._adb = str(user_path(adb)) if adb.startswith("~") else adb
+        self._adb = str(user_path(adb)) if adb and adb.startswith("~") else adb
         self._cores = tuple(sorted(set(cores))) if cores is not None else ()
         self._program = user_path(benchmark_model) if benchmark_model is not None else None
         self._known: DeviceInfo | None = None
