@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import os
 from dataclasses import replace
+from pathlib import Path
 from typing import ClassVar
 
 from devices.device import DeviceInfo
 from devices.errors import DeviceError
 from devices.onnxruntime_cpu import OnnxRuntimeCPU, OnnxRuntimeModel
-from devices.paths import user_path
 from devices.registry import register_device
 from devices.runtime_model import RuntimeModel
 
@@ -50,7 +50,7 @@ class OnnxRuntimeTensorRT(OnnxRuntimeCPU):
         """
         import onnxruntime  # noqa: PLC0415
 
-        cache = user_path(os.environ.get("XDG_CACHE_HOME") or "~/.cache") / "hwnas" / "onnxruntime_tensorrt"
+        cache = Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "hwnas" / "onnxruntime_tensorrt"
         cache.mkdir(parents=True, exist_ok=True)
         settings = {"trt_engine_cache_enable": True, "trt_engine_cache_path": str(cache), "trt_int8_enable": True}
         session = onnxruntime.InferenceSession(

@@ -18,7 +18,6 @@ from devices.errors import DeviceError
 from devices.jetson_state import board_model, moved, read_board, read_power_mode
 from devices.measurement import MeasureSettings
 from devices.onnxruntime_cpu import OnnxRuntimeCPU
-from devices.paths import user_path
 from devices.program import Deadline, run_program
 from devices.program_device import Facts, ProgramDevice, Timed, add_states
 from devices.registry import register_device
@@ -62,8 +61,8 @@ class TensorRTDevice(ProgramDevice):
             if not isinstance(value, bool):
                 raise DeviceError(f"tensorrt option {option} is {value!r}; give true or false")
         self._wanted, self._fp16, self._cuda_graph = trtexec, fp16, cuda_graph
-        base = user_path(os.environ.get("XDG_CACHE_HOME") or "~/.cache") / "hwnas" / "engines"
-        self._cache = user_path(cache) if cache is not None else base
+        base = Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "hwnas" / "engines"
+        self._cache = Path(cache).expanduser() if cache is not None else base
         self._version: str | None = None
 
     def info(self) -> DeviceInfo:
@@ -150,7 +149,7 @@ class TensorRTDevice(ProgramDevice):
 
     def _program(self) -> str:
         if self._wanted is not None:
-            return str(user_path(self._wanted)) if "/" in self._wanted else self._wanted
+            return str(Path(self._wanted).expanduser()) if "/" in self._wanted else self._wanted
         return shutil.which("trtexec") or _JETPACK
 
     def _runtime_version(self) -> str:

@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from pathlib import Path
 from types import TracebackType
 from typing import Any, TypeVar, get_args
 
@@ -30,7 +31,6 @@ from devices.artifact import Artifact, Format
 from devices.device import DeviceInfo, FloatArray, LoadedModel
 from devices.errors import DeviceError
 from devices.measurement import Measurement, MeasureSettings
-from devices.paths import user_path
 
 _HELD_S = 20.0
 _HURRY_S = 3.0
@@ -90,7 +90,7 @@ def make_link(
         DeviceError: a URL, token or certificate that cannot be used.
     """
     patience = Patience(unreachable_s=unreachable_s, total_s=wait_s)
-    place = None if certificate is None else user_path(certificate)
+    place = None if certificate is None else Path(certificate)
     return Link(AgentClient(url, _token(token_env, token_file), place, patience), device, patience)
 
 
@@ -279,7 +279,7 @@ def _token(env: str | None, file: str | None) -> str | None:
             raise DeviceError(f"the environment variable {env} (token_env) is not set; put the agent's token there")
     elif file is not None:
         try:
-            token = user_path(file).read_text(encoding="ascii").strip()
+            token = Path(file).read_text(encoding="ascii").strip()
         except (OSError, ValueError) as error:  # ValueError: no ASCII, or a name that no file can have
             raise DeviceError(f"cannot read the agent's token in {file} (token_file): {error}") from error
     else:
