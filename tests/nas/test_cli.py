@@ -22,7 +22,7 @@ from nas.cli.app import app
 from nas.cli.errors import reported
 from nas.cli.progress import ConsoleProgress
 from nas.errors import NasError
-from nas.files import write_json
+from nas.files import write_bytes, write_json
 from nas.run_directory import STAGES, RunDirectory
 from supernet import TrainProgress
 from supernet.status import write_status
@@ -132,6 +132,10 @@ def test_a_sweep_needs_a_run_with_fitted_predictors_and_a_file(tmp_path: Path) -
     assert f"`nas sweep` needs what `nas train` makes; run `nas train {run}` first" in refused("sweep", run, sweep)
     for stage in ("train", "profile", "fit"):
         write_json(RunDirectory(run).result(stage), {})
+    (run / "train" / "weights.safetensors").touch()
+    for target in RunDirectory(run).config.targets:
+        for name in ("predictor.json", "predictor.safetensors"):
+            write_bytes(run / "predictors" / target.name / name, b"")
     assert "sweep.yaml cannot be read" in refused("sweep", run, sweep)
     sweep.write_text("seeds: [0]\nstrategie: {}\n")
     assert "did you mean 'strategies'" in refused("sweep", run, sweep)
