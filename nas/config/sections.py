@@ -7,6 +7,8 @@ from dataclasses import asdict, replace
 from typing import Any, Literal, get_args
 
 from pydantic import Field, field_validator, model_validator
+from sqlalchemy import make_url
+from sqlalchemy.exc import ArgumentError
 
 import nas.torch_devices  # noqa: F401 (registers them: targets may name them)
 from devices import (
@@ -227,7 +229,8 @@ class Config(Section):
         limits: what every network of the front must meet.
         fleet: single networks for all targets, and those for each; left out, only what all targets want is searched.
         ledger: SQLAlchemy URL of the database of measurements, to share one between runs; the run's own SQLite file if
-            left out. It is written to ``config.yaml``: leave the password to the driver (``PGPASSWORD``, ``.pgpass``).
+            left out. The path of a file is kept in full. It is written to ``config.yaml``: leave the password to the
+            driver (``PGPASSWORD``, ``.pgpass``).
     """
 
     seed: int = Field(0, ge=0, lt=2**63)
@@ -252,6 +255,18 @@ class Config(Section):
     confirm: ConfirmSection = ConfirmSection()
     export: ExportSection = ExportSection()
     ledger: str | None = None
+
+    @field_validator("ledger")
+    @classmethod
+    def _from_anywhere(cls, ledger: str | None) -> str | None:
+        """A file stays the same one when the run is gone on with from another folder."""
+        try:
+            url = make_url(ledger or "")
+        except ArgumentError:  # told when it is opened
+            return ledger
+        if url.get_backend_name() != "sqlite" or url.database in (None, "", ":memory:"):
+            return ledger
+        return url.set(database=str(user_path(str(url.database)).absolute())).render_as_string(hide_password=False)
 
     @model_validator(mode="before")
     @classmethod

@@ -348,3 +348,23 @@ def test_a_number_that_cannot_be_meant_is_refused(given: dict[str, Any], words: 
     message = refused(given)
     for word in words:
         assert word in message
+
+
+@pytest.mark.parametrize(
+    ("given", "kept"),
+    [
+        ("sqlite:///shared.sqlite", "sqlite:///{here}/shared.sqlite"),
+        ("sqlite:////lab/shared.sqlite", "sqlite:////lab/shared.sqlite"),
+        ("sqlite:///~/shared.sqlite", "sqlite:///{home}/shared.sqlite"),
+        ("postgresql+psycopg://lab:secret@server/nas", "postgresql+psycopg://lab:secret@server/nas"),
+        ("no url", "no url"),
+        (None, None),
+    ],
+)
+def test_a_ledger_is_the_same_one_from_every_folder(
+    given: str | None, kept: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    expected = kept and kept.format(here=tmp_path, home=tmp_path / "home")
+    assert make_config(values(ledger=given)).ledger == expected
