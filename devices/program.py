@@ -75,23 +75,24 @@ class Deadline:
         return left
 
 
-def run_program(command: Sequence[str], timeout_s: float, *, remedy: str = "") -> Finished:
+def run_program(command: Sequence[str], timeout_s: float, *, remedy: str = "", lasting: bool = False) -> Finished:
     """Run a program and wait for its end, whatever its exit code is.
 
-    It runs in a session of its own: what it has started ends with it, and Ctrl-C reaches only this process. On Linux it
-    also ends with this process, however that ends.
+    It runs in a session of its own: what it has started ends with it, and Ctrl-C reaches only this process.
 
     Args:
         command: the program and its arguments.
         timeout_s: it is stopped after this long.
         remedy: what to do where the program cannot be started.
+        lasting: whether it may go on for long: on Linux it then also ends with this process, however that ends. To
+            arrange that takes some hundredths of a second.
 
     Raises:
         DeviceError: it cannot be started, or took too long.
     """
     try:
         process = subprocess.Popen(  # noqa: S603 (a list of arguments; nothing is read by a shell)
-            _ending_with_us(command),
+            _ending_with_us(command) if lasting else list(command),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,

@@ -120,7 +120,7 @@ class TensorRTDevice(ProgramDevice):
         with tempfile.TemporaryDirectory(prefix="hwnas-") as folder:
             times = Path(folder) / "times.json"
             command = time_arguments(program, engine, times, settings, cuda_graph=self._cuda_graph)
-            done = run_program(command, deadline.left_s())
+            done = run_program(command, deadline.left_s(), lasting=True)
             check_passed(done, f"time {artifact.path.name}")
             left = times.read_text(encoding="utf-8") if times.is_file() else ""
             trace = parse_times(left, done.stdout, settings.min_warmup_s)
@@ -153,7 +153,8 @@ class TensorRTDevice(ProgramDevice):
             with tempfile.TemporaryDirectory(prefix=".building-", dir=self._cache) as folder:
                 made = Path(folder) / "made.engine"
                 command = build_arguments(program, artifact, made, fp16=self._fp16)
-                check_passed(run_program(command, deadline.left_s()), f"build an engine of {artifact.path.name}")
+                done = run_program(command, deadline.left_s(), lasting=True)
+                check_passed(done, f"build an engine of {artifact.path.name}")
                 made.replace(engine)
             use_engine(engine)
         except OSError as error:
