@@ -18,6 +18,7 @@ from devices.device import DeviceInfo, LoadedModel
 from devices.errors import DeviceError
 from devices.litert_cpu import LiteRTCPU
 from devices.measurement import MOST_THREADS, MeasureSettings
+from devices.paths import user_path
 from devices.program import Deadline
 from devices.program_device import Facts, ProgramDevice, Timed, add_states
 from devices.registry import register_device
@@ -66,9 +67,10 @@ class AndroidDevice(ProgramDevice):
             raise DeviceError(f"android option cores is {cores!r}; give a list of core numbers such as [4, 5]")
         if not isinstance(runs, int) or isinstance(runs, bool) or not 1 <= runs <= 1000:
             raise DeviceError(f"android option runs is {runs!r}; give a whole number from 1 to 1000")
-        self._serial, self._adb, self._runs = serial, adb, runs
+        self._serial, self._runs = serial, runs
+        self._adb = str(user_path(adb)) if adb and adb.startswith("~") else adb
         self._cores = tuple(sorted(set(cores))) if cores is not None else ()
-        self._program = Path(benchmark_model).expanduser() if benchmark_model is not None else None
+        self._program = user_path(benchmark_model) if benchmark_model is not None else None
         self._known: DeviceInfo | None = None
 
     def info(self) -> DeviceInfo:

@@ -262,7 +262,7 @@ class Measurement:
             fields["flags"] = _texts(fields.get("flags", ()))
             fields["environment"] = tuple((str(k), str(v)) for k, v in fields["environment"].items())
             return cls(**fields)
-        except (AttributeError, KeyError, TypeError, ValueError) as error:
+        except (AttributeError, KeyError, OverflowError, TypeError, ValueError) as error:
             raise DeviceError(f"this is not a measurement as to_json writes it: {error!r}") from error
 
     def _samples(self) -> tuple[float, ...]:

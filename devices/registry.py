@@ -65,7 +65,7 @@ def get_device(name: str, options: Mapping[str, Any] | None = None) -> Device:
     factory = _factory(name)
     try:
         return factory(**(options or {}))
-    except TypeError as error:
+    except (OverflowError, TypeError) as error:
         raise DeviceError(f"device {name!r} cannot be made with options {dict(options or {})}: {error}") from error
 
 

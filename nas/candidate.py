@@ -101,7 +101,7 @@ class Metric:
             interval = row.get("interval")
             ends = None if interval is None else (float(interval[0]), float(interval[1]))
             return cls(float(row["value"]), str(row["unit"]), row["source"], ends)
-        except (KeyError, TypeError, ValueError, IndexError, AttributeError) as error:
+        except (KeyError, TypeError, ValueError, IndexError, AttributeError, OverflowError) as error:
             raise NasError(f"{row!r} is no metric: {error!r}; it needs value, unit and source") from error
 
 
@@ -159,6 +159,6 @@ class Candidate:
         try:
             arch = Architecture(str(row["space"]), tuple(int(choice) for choice in row["choices"]))
             metrics = dict(row["metrics"])
-        except (KeyError, TypeError, ValueError) as error:
+        except (KeyError, TypeError, ValueError, OverflowError) as error:
             raise NasError(f"{row!r} is no candidate: {error!r}; it needs space, choices and metrics") from error
         return cls(arch, {name: Metric.from_json(metric) for name, metric in metrics.items()})

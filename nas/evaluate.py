@@ -188,7 +188,7 @@ class CachedAccuracies:
     """Accuracies that are evaluated once for an architecture, the weights, and the settings of the evaluation.
 
     Every new value is on disk before it is used, so a killed search evaluates nothing twice. The file has one JSON
-    object a line and is shared by all weights and settings; lines cut short by a kill are passed over.
+    object a line and is shared by all weights and settings; lines cut short by a kill, or damaged, are passed over.
 
     Args:
         accuracies: evaluates architectures.
@@ -223,9 +223,10 @@ class CachedAccuracies:
         for line in self._path.read_bytes().splitlines():
             try:
                 row = json.loads(line)
-                if all(row[name] == value for name, value in self._scope.items()):
-                    found.append((str(row["arch"]), float(row["accuracy"])))
-            except (ValueError, KeyError, TypeError):  # cut short by a kill
+                value = float(row["accuracy"])
+                if math.isfinite(value) and all(row[name] == given for name, given in self._scope.items()):
+                    found.append((str(row["arch"]), value))
+            except (KeyError, OverflowError, RecursionError, TypeError, ValueError):  # cut short by a kill, or damaged
                 continue
         return found
 

@@ -68,7 +68,7 @@ def reading(path: Path) -> Iterator[None]:
     """
     try:
         yield
-    except (AttributeError, LookupError, OverflowError, TypeError, ValueError) as error:
+    except (AttributeError, LookupError, OverflowError, RecursionError, TypeError, ValueError) as error:
         raise NasError(_damaged(path, repr(error))) from error
     except (NasError, SpaceError) as error:
         if str(path) in str(error):

@@ -157,7 +157,7 @@ class Ledger:
     def _measurement(self, body: str) -> Measurement:
         try:
             return Measurement.from_json(json.loads(body))
-        except (ValueError, DeviceError) as error:
+        except (ValueError, RecursionError, DeviceError) as error:
             raise NasError(
                 f"the ledger {self._place} holds a row that is no measurement: {error}; move the ledger away and run "
                 "again, which measures anew"
@@ -228,6 +228,11 @@ def _reason(error: SQLAlchemyError) -> str:
 def _remedy(engine: Engine, reason: str) -> str:
     if "disk is full" in reason or "No space left" in reason:
         return "free some space and run again, which goes on where it stopped"
+    if engine.dialect.name == "sqlite" and "locked" in reason:
+        return (
+            f"another program has held it for {_BUSY_TIMEOUT_S:.0f} s; close that one and run again, which goes on "
+            "where it stopped"
+        )
     if engine.dialect.name == "sqlite":
         return (
             "its folder has to exist and be writable; if the file is damaged or no SQLite database, move it away and "

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 import time
@@ -9,9 +10,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from nas.errors import BusyError
+from nas.errors import BusyError, NasError
 
 _POLL_S = 0.2
+_HELD = (errno.EACCES, errno.EAGAIN, errno.EWOULDBLOCK)
+"""What the system says where another process holds the lock."""
 
 if sys.platform == "win32":
     import msvcrt
@@ -35,6 +38,7 @@ def exclusive(path: Path, *, patience_s: float = 0.0) -> Iterator[None]:
 
     Raises:
         BusyError: another process holds it.
+        NasError: the file system has no locks.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
@@ -45,6 +49,11 @@ def exclusive(path: Path, *, patience_s: float = 0.0) -> Iterator[None]:
                 _take(descriptor)
                 break
             except OSError as error:
+                if error.errno not in _HELD:
+                    raise NasError(
+                        f"{path} cannot be locked ({error}), and without a lock two processes could spoil each other's "
+                        "work; use a folder on a file system with locks"
+                    ) from error
                 if time.monotonic() >= deadline:
                     raise BusyError(
                         f"another process is working on {path.parent}; wait for it or stop it, or use another run "

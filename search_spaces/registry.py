@@ -55,7 +55,7 @@ def get_space(name: str, options: Mapping[str, Any] | None = None) -> SearchSpac
     factory = _factory(name)
     try:
         space = factory(**(options or {}))
-    except TypeError as error:
+    except (OverflowError, TypeError) as error:
         raise SpaceError(f"space {name!r} cannot be made with options {dict(options or {})}: {error}") from error
     if not isinstance(space, SearchSpace):
         raise SpaceError(f"{name!r} makes a {type(space).__name__}; it must return a SearchSpace")

@@ -69,7 +69,15 @@ def load_checkpoint(directory: Path) -> Checkpoint | None:
                 "a new directory. Weights that were trained to the end load as before"
             )
         return Checkpoint(int(pointer["step"]), dict(pointer["identity"]), load_tensors(content))
-    except (OSError, ValueError, KeyError, TypeError, RecursionError, safetensors.SafetensorError) as error:
+    except (
+        OSError,
+        ValueError,
+        KeyError,
+        TypeError,
+        OverflowError,
+        RecursionError,
+        safetensors.SafetensorError,
+    ) as error:
         raise SupernetError(
             f"the checkpoint in {directory} is damaged ({error}); restore the directory from a copy, or delete "
             f"{_POINTER} and checkpoint-*.safetensors there to train from the start"
@@ -121,7 +129,7 @@ def _room_for(directory: Path, size: int, what: str) -> Iterator[None]:
     except OSError as error:
         if error.errno not in (errno.ENOSPC, errno.EDQUOT):
             raise
-        with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
+        with contextlib.suppress(OSError, ValueError, KeyError, TypeError, RecursionError):
             _delete_others(directory, str(json.loads((directory / _POINTER).read_text())["file"]))
         kept = "the last one is kept" if (directory / _POINTER).exists() else "there is no earlier one"
         raise SupernetError(

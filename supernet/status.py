@@ -7,6 +7,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Final, get_type_hints
 
 from supernet.checkpoint import WEIGHTS
 from supernet.errors import SupernetError
@@ -27,6 +28,9 @@ class TrainProgress:
     learning_rate: float
     images_per_s: float
     seconds_left: float
+
+
+_KINDS: Final = get_type_hints(TrainProgress)
 
 
 @dataclass(frozen=True)
@@ -61,10 +65,10 @@ def read_status(directory: Path) -> TrainStatus | None:
     try:
         values = json.loads(path.read_text())
         told = float(values.pop("time"))
-        progress = TrainProgress(**values)
+        progress = TrainProgress(**{name: _KINDS[name](value) for name, value in values.items()})
     except FileNotFoundError:
         return None
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError) as error:
         raise SupernetError(f"{path} cannot be read ({error}); delete it, training writes it again") from error
     prefix = "validation_accuracy_"
     accuracies: dict[str, float] = {}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import json
+import math
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import ModuleType
@@ -103,7 +104,7 @@ class MLflow:
 
 
 def read_log(directory: Path) -> list[dict[str, float]]:
-    """Rows of a training's log; a line torn by a kill, and all after it, are left out."""
+    """Rows of a training's log; a damaged line, such as one torn by a kill, and all after it are left out."""
     path = directory / LOG
     rows: list[dict[str, float]] = []
     if not path.exists():
@@ -111,8 +112,9 @@ def read_log(directory: Path) -> list[dict[str, float]]:
     for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
         try:
             row = json.loads(line)
-            float(row["step"])
-        except (json.JSONDecodeError, KeyError, TypeError, ValueError):
+            for value in (row["step"], *row.values()):
+                math.isnan(value)  # takes neither texts nor whole numbers of hundreds of digits
+        except (AttributeError, KeyError, OverflowError, RecursionError, TypeError, ValueError):
             break
         rows.append(row)
     return rows

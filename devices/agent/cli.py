@@ -18,6 +18,7 @@ from devices.agent.limits import MIB, Limits
 from devices.agent.server import Agent, Served
 from devices.agent.wire import WireError, get_name, parse_object
 from devices.errors import DeviceError
+from devices.paths import user_path
 from devices.registry import device_names, get_device
 
 _BAD_INPUT = 2
@@ -58,18 +59,18 @@ def _parser(program: str | None) -> argparse.ArgumentParser:
         command.add_argument("--device", action="append", metavar="NAME", help="only this device; repeatable")
         command.add_argument(
             "--devices",
-            type=Path,
+            type=user_path,
             metavar="FILE",
             help='devices with options, as JSON: {"devices": [{"name": "cpu", "backend": "onnxruntime_cpu"}]}',
         )
     serve.add_argument("--host", default="127.0.0.1", help="address to listen at [%(default)s: this machine only]")
     serve.add_argument("--port", type=int, default=8765, help="port to listen at; 0 takes a free one [%(default)s]")
-    serve.add_argument("--token-file", type=Path, metavar="FILE", help="secret that clients have to show")
-    serve.add_argument("--certificate", type=Path, metavar="FILE", help="PEM certificate: encrypts connections")
-    serve.add_argument("--key", type=Path, metavar="FILE", help="PEM key of the certificate")
+    serve.add_argument("--token-file", type=user_path, metavar="FILE", help="secret that clients have to show")
+    serve.add_argument("--certificate", type=user_path, metavar="FILE", help="PEM certificate: encrypts connections")
+    serve.add_argument("--key", type=user_path, metavar="FILE", help="PEM key of the certificate")
     serve.add_argument(
         "--directory",
-        type=Path,
+        type=user_path,
         default=Path.home() / ".hwnas-agent",
         metavar="DIR",
         help="model files and results not yet fetched [~/.hwnas-agent]",

@@ -299,7 +299,7 @@ def _token(env: str | None, file: str | None) -> str | None:
     elif file is not None:
         try:
             token = Path(file).read_text(encoding="ascii").strip()
-        except (OSError, UnicodeDecodeError) as error:
+        except (OSError, ValueError) as error:  # ValueError: no ASCII, or a name that no file can have
             raise DeviceError(f"cannot read the agent's token in {file} (token_file): {error}") from error
     else:
         return None

@@ -11,6 +11,7 @@ from devices.artifact import Artifact, Format
 from devices.device import DeviceInfo, LoadedModel
 from devices.errors import DeviceError
 from devices.measurement import Measurement, MeasureSettings
+from devices.paths import user_path
 from devices.registry import register_device
 
 if TYPE_CHECKING:
@@ -59,8 +60,9 @@ class RemoteDevice:
                 raise DeviceError(f"remote device option {option} is {value!r}; give seconds, more than 0")
         if token_env is not None and token_file is not None:
             raise DeviceError("remote device options token_env and token_file exclude each other; give one")
-        self._url, self._device, self._token_env, self._token_file = url, device, token_env, token_file
-        self._certificate, self._wait_s, self._unreachable_s = certificate, wait_s, unreachable_s
+        self._url, self._device, self._token_env = url, device, token_env
+        self._token_file, self._certificate = _at_home(token_file), _at_home(certificate)
+        self._wait_s, self._unreachable_s = wait_s, unreachable_s
         self._made: Link | None = None
 
     @property
@@ -138,3 +140,7 @@ class RemoteDevice:
                 unreachable_s=self._unreachable_s,
             )
         return self._made
+
+
+def _at_home(place: str | None) -> str | None:
+    return None if place is None else str(user_path(place))

@@ -1,6 +1,7 @@
 """Search on once-for-all's Note 10 problem, against pymoo's NSGA-II and, with seeds for them, Optuna's samplers.
 
-All are interleaved in one run, and every strategy is judged by everything it evaluated. Seconds are of CPU time on one thread, with the evaluator's.
+All are interleaved in one run, and every strategy is judged by everything it evaluated. Seconds are of CPU time on one
+thread, with the evaluator's.
 """
 
 from __future__ import annotations

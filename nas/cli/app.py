@@ -18,6 +18,7 @@ from rich.table import Table
 from nas.cli.agent import add_agent_commands
 from nas.cli.devices import devices_app
 from nas.cli.errors import reported
+from nas.cli.paths import at_home
 from nas.cli.progress import ConsoleProgress
 from nas.cli.sweep import sweep_command
 
@@ -56,7 +57,8 @@ def _options(
 def run_command(
     config: _ConfigFile,
     run_dir: Annotated[
-        Path | None, typer.Option("--run-dir", help="Directory of the run (runs/<name of the config>).")
+        Path | None,
+        typer.Option("--run-dir", callback=at_home, help="Directory of the run (runs/<name of the config>)."),
     ] = None,
     data: _Data = None,
     override: _Set = None,

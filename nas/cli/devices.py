@@ -13,6 +13,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from nas.cli.errors import reported
+from nas.cli.paths import at_home
 
 if TYPE_CHECKING:
     from nas.config import DeviceSection
@@ -23,6 +24,7 @@ _File = Annotated[
     Path | None,
     typer.Option(
         "--file",
+        callback=at_home,
         help="YAML file of your own devices (devices.yaml here and in ~/.config/hwnas).",
         metavar="YAML",
     ),

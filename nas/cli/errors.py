@@ -43,9 +43,10 @@ def reported(resume: str | None = None) -> Iterator[None]:
         _say(_about(error, resume), style="red")
         raise typer.Exit(BAD_INPUT) from None
     except Exception as error:
-        if not isinstance(error, _known_errors()):
+        told = _about_memory(error) or (str(error) if isinstance(error, _known_errors()) else None)
+        if told is None:
             raise
-        _say(str(error), style="red")
+        _say(told, style="red")
         raise typer.Exit(BAD_INPUT) from None
 
 
@@ -58,6 +59,18 @@ def _about(error: OSError, resume: str | None) -> str:
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         return f"the disk is full ({error}); free some space and {again}"
     return f"{error}; check that the path exists and that you may read and write it, then {again}"
+
+
+def _about_memory(error: Exception) -> str | None:
+    """What to do where memory lacked; none of any other error."""
+    torch = sys.modules.get("torch")
+    reason = next(iter(str(error).splitlines()), type(error).__name__)
+    if torch is not None and isinstance(error, torch.OutOfMemoryError):
+        return f"not enough memory on the GPU ({reason}); lower train.batch_size, or end what else computes there"
+    # PyTorch has no class for the processor's memory.
+    if isinstance(error, MemoryError) or "DefaultCPUAllocator: can't allocate memory" in reason:
+        return f"not enough memory ({reason}); lower data.size, data.limit or train.batch_size"
+    return None
 
 
 def _say(message: str, *, style: str) -> None:

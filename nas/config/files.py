@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -102,6 +103,6 @@ def _override(values: dict[str, Any], override: str) -> None:
 
 
 def _position(items: list[Any], text: str, override: str) -> int:
-    if not text.isdigit() or int(text) >= len(items):
+    if not re.fullmatch("[0-9]{1,9}", text) or int(text) >= len(items):
         raise NasError(f"--set {override!r}: {text!r} is no position in a list of {len(items)}; count from 0")
     return int(text)

@@ -6,7 +6,7 @@ import os
 from dataclasses import asdict, replace
 from typing import Any, Literal, get_args
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 import nas.torch_devices  # noqa: F401 (registers them: targets may name them)
 from devices import (
@@ -21,6 +21,7 @@ from devices import (
     get_board,
     get_device,
 )
+from devices.paths import user_path
 from latency_predictors import MINIMUM_CHECKED, predictor_names
 from nas.candidate import ACCURACY, latency_metric, metric_names
 from nas.config.errors import nearest
@@ -45,7 +46,7 @@ def _whole_board(given: Any) -> Any:  # noqa: ANN401 (whatever the file holds)
     """A board with its budgets, where it was given by a name that is known."""
     if isinstance(given, str):
         return asdict(get_board(given))
-    if isinstance(given, dict) and given.get("name") in BOARDS:
+    if isinstance(given, dict) and isinstance(given.get("name"), str) and given["name"] in BOARDS:
         return {**asdict(BOARDS[given["name"]]), **given}
     return given
 
@@ -156,6 +157,11 @@ class PredictorSection(Section):
     max_mape: float = Field(0.3, gt=0)
     on_failure: Literal["error", "measure"] = "error"
     fleet: str | None = None
+
+    @field_validator("fleet")
+    @classmethod
+    def _at_home(cls, fleet: str | None) -> str | None:
+        return fleet and str(user_path(fleet))
 
     @model_validator(mode="after")
     def _exist(self) -> PredictorSection:

@@ -21,6 +21,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from devices import DeviceError, device_names
+from devices.paths import user_path
 from nas.config.booleans import told_as_text
 from nas.config.errors import explain
 from nas.config.section import Section
@@ -68,7 +69,7 @@ def with_user_devices(values: Mapping[str, Any]) -> dict[str, Any]:
     given = values.get("devices")
     own = given if isinstance(given, list | tuple) else ()
     if isinstance(given, str):
-        known = user_devices(Path(given).expanduser())
+        known = user_devices(user_path(given))
     elif (given is None or own is given) and _unknown(values, own):
         known = user_devices()
     else:
@@ -89,7 +90,7 @@ def _unknown(values: Mapping[str, Any], given: Sequence[Any]) -> set[str]:
 def _read(path: Path) -> tuple[DeviceSection, ...]:
     try:
         text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
+    except (OSError, ValueError) as error:  # ValueError: no UTF-8, or a name that no file can have
         raise NasError(
             f"the devices of {path} cannot be read ({error}); give a YAML file with a list under 'devices:', each with "
             "a name, a backend and its options"

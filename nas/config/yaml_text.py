@@ -9,6 +9,8 @@ import yaml
 
 from nas.errors import NasError
 
+_DEEPEST = 100
+
 
 def parse_yaml(text: str, origin: str) -> dict[str, Any]:
     """Parse YAML text that must be a mapping; a key given twice is refused.
@@ -26,13 +28,24 @@ def parse_value(text: str, origin: str) -> Any:  # noqa: ANN401 (any YAML value)
     """Parse YAML text that may be any value.
 
     Raises:
-        NasError: no YAML.
+        NasError: no YAML, or nested without end.
     """
     try:
-        return yaml.load(text, _UniqueKeyLoader)  # noqa: S506 (a SafeLoader that also refuses repeated keys)
+        value = yaml.load(text, _UniqueKeyLoader)  # noqa: S506 (a SafeLoader that also refuses repeated keys)
     except (yaml.YAMLError, AttributeError, TypeError, ValueError, RecursionError) as error:
         # PyYAML passes on what its conversions raise: a date that does not exist, `!!float abc`, nesting without end.
         raise NasError(f"{origin} is not valid YAML: {error}") from error
+    if _is_deeper(value, _DEEPEST):
+        raise NasError(
+            f"{origin} is nested more than {_DEEPEST} deep, as where an alias (*name) lies inside what it stands for; "
+            "write the values out"
+        )
+    return value
+
+
+def _is_deeper(value: Any, levels: int) -> bool:  # noqa: ANN401 (any YAML value)
+    inner = value.values() if isinstance(value, dict) else value if isinstance(value, list | tuple) else ()
+    return levels < 0 or any(_is_deeper(item, levels - 1) for item in inner)
 
 
 class _UniqueKeyLoader(yaml.SafeLoader):

@@ -12,7 +12,8 @@ from optuna.storages import BaseStorage, RDBStorage
 from optuna.storages.journal import JournalFileBackend, JournalStorage
 from sqlalchemy import create_engine, make_url, text
 
-from nas.errors import NasError
+from devices.paths import user_path
+from nas.errors import BusyError, NasError
 from nas.lock import exclusive
 
 JOURNAL: Final = "journal:"
@@ -29,7 +30,7 @@ def open_storage(url: str) -> BaseStorage:
         optuna.exceptions.OptunaError, SQLAlchemyError, ImportError, ValueError, OSError: it cannot be opened.
     """
     if url.startswith(JOURNAL):
-        return JournalStorage(JournalFileBackend(url.removeprefix(JOURNAL)))
+        return JournalStorage(JournalFileBackend(str(user_path(url.removeprefix(JOURNAL)))))
     return RDBStorage(url)
 
 
@@ -43,7 +44,7 @@ def hold(url: str, study: str) -> ExitStack:
         What holds the lock.
 
     Raises:
-        NasError: another process holds it.
+        NasError: another process holds it, or the storage's file system has no locks.
         SQLAlchemyError, OSError: the storage cannot be reached.
     """
     held, digest = ExitStack(), hashlib.sha256(study.encode()).hexdigest()
@@ -51,7 +52,7 @@ def hold(url: str, study: str) -> ExitStack:
     if file is not None:
         try:
             held.enter_context(exclusive(file.with_name(f".{file.name}.{digest[:20]}")))
-        except NasError:
+        except BusyError:
             raise _taken(study) from None
     elif make_url(url).get_backend_name() == "postgresql":
         # Otherwise a transaction would be open for as long as the search lasts.
@@ -65,7 +66,7 @@ def hold(url: str, study: str) -> ExitStack:
 def _file(url: str) -> Path | None:
     """The file that a storage is; None of a server, or in memory."""
     if url.startswith(JOURNAL):
-        return Path(url.removeprefix(JOURNAL)).resolve()
+        return user_path(url.removeprefix(JOURNAL)).resolve()
     address = make_url(url)
     if address.get_backend_name() == "sqlite" and address.database not in (None, "", ":memory:"):
         return Path(str(address.database)).resolve()

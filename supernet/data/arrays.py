@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import zipfile
-import zlib
 from pathlib import Path
 from typing import Any
 
@@ -30,12 +28,19 @@ def load_numpy(path: Path, size: int | None, limit: int | None) -> ImageData:
     """Load ``images`` of shape ``(N, H, W)`` or ``(N, H, W, 1 or 3)``, uint8, and ``labels`` of shape ``(N,)``.
 
     Raises:
-        DataError: an array is missing, holds Python objects, or has another type or shape.
+        DataError: an array is missing, holds Python objects, has another type or shape, or is larger than the memory;
+            or class names that are no UTF-8 text.
     """
     try:
         arrays = _read(path)
-    except (ValueError, OSError, EOFError, zipfile.BadZipFile, zlib.error) as error:
-        raise DataError(f"{str(path)!r} cannot be read as NumPy arrays ({error}); {_ALLOWED}") from error
+    except MemoryError as error:
+        raise DataError(
+            f"the arrays of {str(path)!r} do not fit into memory ({error}); give fewer or smaller images, and where "
+            "that is not their shape, write the file again"
+        ) from error
+    except Exception as error:  # the parsers of NumPy, zip files and compressions each have their own kinds
+        reason = f"{type(error).__name__}: {error}"
+        raise DataError(f"{str(path)!r} cannot be read as NumPy arrays ({reason}); {_ALLOWED}") from error
     missing = {"images", "labels"} - set(arrays)
     if missing:
         raise DataError(f"{str(path)!r} has arrays {sorted(arrays)}, not {sorted(missing)}; {_ALLOWED}")
@@ -46,7 +51,7 @@ def load_numpy(path: Path, size: int | None, limit: int | None) -> ImageData:
     names = arrays.get("class_names", np.arange(min(int(labels.max()) + 1, len(labels))))
     if names.ndim != 1:
         raise DataError(f"class_names has shape {names.shape}; give one name for each class, of shape (classes,)")
-    return from_arrays(arrays["images"], labels, tuple(str(name) for name in names.tolist()), size, limit)
+    return from_arrays(arrays["images"], labels, tuple(map(_as_text, names.tolist())), size, limit)
 
 
 def from_arrays(
@@ -90,4 +95,19 @@ def _read(path: Path) -> dict[str, NDArray[Any]]:
     if isinstance(content, np.ndarray):
         return {path.stem: content}
     with content:
-        return {name: content[name] for name in content.files}
+        return {name: _array(content[name], name) for name in content.files}
+
+
+def _array(content: Any, name: str) -> NDArray[Any]:  # noqa: ANN401 (NumPy gives the bytes of what is no array)
+    if not isinstance(content, np.ndarray):
+        raise TypeError(f"{name!r} in it is no array")
+    return content
+
+
+def _as_text(name: object) -> str:
+    if not isinstance(name, bytes):
+        return str(name)
+    try:
+        return name.decode()
+    except UnicodeDecodeError as error:
+        raise DataError(f"class_names holds {name!r}, which is no UTF-8 text ({error}); give texts") from error

@@ -5,14 +5,14 @@ from __future__ import annotations
 import pickletools
 import re
 from collections.abc import Iterator
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from supernet.data.archive import contents, list_members, open_tar
 from supernet.data.arrays import from_arrays
 from supernet.data.images import ImageData
-from supernet.data.listing import open_tar
 from supernet.errors import DataError
 
 CLASS_NAMES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
@@ -50,11 +50,10 @@ def _from_folder(path: Path) -> Iterator[tuple[str, bytes]]:
 
 def _from_tar(path: Path) -> Iterator[tuple[str, bytes]]:
     with open_tar(path) as archive:
-        for member in archive:
-            name = PurePosixPath(member.name).name
-            stream = archive.extractfile(member) if _BATCH.fullmatch(name) and member.isreg() else None
-            if stream is not None:
-                yield name, stream.read()
+        members = list_members(archive)
+        batches = [parts for parts in members.names if _BATCH.fullmatch(parts[-1])]
+        for index, content in contents(archive, [members.file(parts, path) for parts in batches]):
+            yield batches[index][-1], content
 
 
 def _read_binary(name: str, content: bytes) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:

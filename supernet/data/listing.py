@@ -2,27 +2,21 @@
 
 from __future__ import annotations
 
-import lzma
-import tarfile
-import zlib
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
-from typing import TypeAlias
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from supernet.data.archive import Parts, contents, list_members, open_tar
 from supernet.data.decoding import IMAGE_SUFFIXES, Encoded, Progress, decode_all
 from supernet.data.images import ImageData, check_classes, evenly
 from supernet.errors import DataError
 
-Parts: TypeAlias = tuple[str, ...]
 _LAYOUT = "allowed: <class>/<image> or train/<class>/<image>, images being " + ", ".join(IMAGE_SUFFIXES)
 _HELD_OUT = {"test", "val", "valid", "validation"}
 _DEEPEST_FOLDER = 8
-_TAR_ERRORS = (tarfile.TarError, EOFError, OSError, zlib.error, lzma.LZMAError)
 
 
 @dataclass(frozen=True)
@@ -89,49 +83,15 @@ def load_folder(path: Path, size: int | None, limit: int | None, progress: Progr
 
 
 def load_tar(path: Path, size: int | None, limit: int | None, progress: Progress | None) -> ImageData:
-    """Load ``<class>/<image>`` from an archive; nothing is written to disk, and names are only compared."""
-    with open_tar(path) as archive:
-        members: dict[Parts, tuple[int, int]] = {}
-        folders: list[Parts] = []
-        for member in archive:
-            parts = PurePosixPath(member.name).parts
-            if member.isdir():
-                folders.append(parts)
-            elif member.isreg():
-                members[parts] = (member.offset_data, member.size)
-        listing = list_images(members, folders, path, limit)
-        content = _tar_content(archive, [members[parts] for parts in listing.files])
-        return _decode(listing, content, size, progress)
+    """Load ``<class>/<image>`` from an archive; nothing is written to disk, and names are only compared.
 
-
-@contextmanager
-def open_tar(path: Path) -> Iterator[tarfile.TarFile]:
-    """An archive, compressed or not, open for reading.
-
-    Raises:
-        DataError: it is a folder or no archive, or is found to be damaged while it is read.
+    Links, hard and symbolic, stand for the images of the archive that they lead to.
     """
-    if path.is_dir():
-        raise DataError(f"data.path {str(path)!r} is a folder; give an archive, or set data.source to 'folder'")
-    try:
-        with tarfile.open(path, "r:*") as archive:
-            yield archive
-    except _TAR_ERRORS as error:
-        reason = f"{type(error).__name__}: {error}"
-        raise DataError(
-            f"{str(path)!r} cannot be read as a tar archive ({reason}); give an undamaged .tar, .tar.gz, .tar.bz2 or "
-            ".tar.xz file"
-        ) from error
-
-
-def _tar_content(archive: tarfile.TarFile, places: list[tuple[int, int]]) -> Iterator[tuple[int, bytes]]:
-    # In the order of the archive: going back in a compressed file means unpacking it again from its start.
-    stream = archive.fileobj
-    assert stream is not None  # noqa: S101 (an open archive has its file)
-    for index in sorted(range(len(places)), key=places.__getitem__):
-        offset, length = places[index]
-        stream.seek(offset)
-        yield index, stream.read(length)
+    with open_tar(path) as archive:
+        members = list_members(archive)
+        listing = list_images(members.names, members.folders, path, limit)
+        found = [members.file(parts, path) for parts in listing.files]
+        return _decode(listing, contents(archive, found), size, progress)
 
 
 def _decode(

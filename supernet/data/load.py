@@ -27,7 +27,7 @@ def load_images(settings: DataSettings, progress: Progress | None = None) -> Ima
     if settings.path is None:
         data = load_digits(settings.size, settings.limit)
     else:
-        data = _load_path(settings, Path(settings.path).expanduser(), progress)
+        data = _load_path(settings, settings.path, progress)
     height, width = data.size
     if height != width:
         raise DataError(f"images are {width}x{height} px, not square; set data.size to store the centre square of each")

@@ -88,7 +88,7 @@ class Preprocessing:
         try:
             mean, std = (_per_channel(values[name]) for name in ("mean", "std"))
             return cls(mean, std, int(values["stored_size"]))
-        except (KeyError, TypeError, ValueError) as error:
+        except (KeyError, OverflowError, TypeError, ValueError) as error:
             raise DataError(
                 f"preprocessing {dict(values)!r} cannot be read ({error}); give what to_json wrote"
             ) from error

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, TypeAlias, get_args
@@ -38,7 +39,10 @@ class DataSettings:
     limit: int | None = None
 
     def __post_init__(self) -> None:
-        """Check what can be checked without reading."""
+        """Check what can be checked without reading; ``~`` becomes the home folder."""
+        if self.path is not None:
+            path = Path(os.path.expanduser(self.path))  # noqa: PTH111 (Path's fails where nobody has that name)
+            object.__setattr__(self, "path", path)
         if self.source not in get_args(Source):
             raise DataError(f"data source is {self.source!r}; allowed: {', '.join(get_args(Source))}")
         if self.source == "digits" and self.path is not None:

@@ -106,7 +106,7 @@ def load_split(path: Path, data_digest: str) -> Split:
             raise ValueError(f"version {values['version']}, known: {_VERSION}")
         split = Split(**{field.name: _indices(values[field.name]) for field in fields(Split)})
         written_for = values["data_digest"]
-    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
+    except (OSError, ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
         reason = f"{type(error).__name__}: {error}"
         raise DataError(f"{str(path)!r} cannot be read as a split ({reason}); restore it or start anew") from error
     if written_for != data_digest:

@@ -11,7 +11,9 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+import torch
 import typer
 from rich.console import Console
 from typer.testing import CliRunner
@@ -20,7 +22,7 @@ from nas.cli.app import app
 from nas.cli.errors import reported
 from nas.cli.progress import ConsoleProgress
 from nas.errors import NasError
-from nas.files import write_json
+from nas.files import write_bytes, write_json
 from nas.run_directory import STAGES, RunDirectory
 from supernet import TrainProgress
 from supernet.status import write_status
@@ -98,6 +100,19 @@ def test_a_missing_config_is_told(tmp_path: Path) -> None:
     assert "none.yaml" in refused("run", tmp_path / "none.yaml", "--run-dir", tmp_path / "run")
 
 
+def test_a_place_at_home_is_understood_also_where_the_shell_leaves_the_tilde(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    folder = ["--set", "data={source: folder}"]
+    assert f"not at {tmp_path / 'photos'};" in refused("run", FAKE, *folder, "--data=~/photos")
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "thesis.tex").write_text("precious")
+    assert f"{tmp_path / 'run'} exists and is no run directory" in refused("run", FAKE, "--run-dir=~/run")
+    assert f"the devices of {tmp_path / 'mine.yaml'} cannot be read" in refused("devices", "list", "--file=~/mine.yaml")
+
+
 @pytest.mark.parametrize("stage", STAGES)
 def test_a_stage_needs_a_run_directory(stage: str, tmp_path: Path) -> None:
     assert "nas init" in refused(stage, tmp_path)
@@ -117,6 +132,10 @@ def test_a_sweep_needs_a_run_with_fitted_predictors_and_a_file(tmp_path: Path) -
     assert f"`nas sweep` needs what `nas train` makes; run `nas train {run}` first" in refused("sweep", run, sweep)
     for stage in ("train", "profile", "fit"):
         write_json(RunDirectory(run).result(stage), {})
+    (run / "train" / "weights.safetensors").touch()
+    for target in RunDirectory(run).config.targets:
+        for name in ("predictor.json", "predictor.safetensors"):
+            write_bytes(run / "predictors" / target.name / name, b"")
     assert "sweep.yaml cannot be read" in refused("sweep", run, sweep)
     sweep.write_text("seeds: [0]\nstrategie: {}\n")
     assert "did you mean 'strategies'" in refused("sweep", run, sweep)
@@ -180,6 +199,12 @@ def test_status_shows_what_is_done(tmp_path: Path) -> None:
         (OSError(errno.ENOSPC, "No space left on device"), 2, "free some space and run `nas x` again"),
         (FileNotFoundError(errno.ENOENT, "No such file", "a/b"), 2, "a/b"),
         (KeyboardInterrupt(), 130, "`nas x` goes on from here"),
+        (MemoryError(), 2, "not enough memory (MemoryError); lower data.size, data.limit or train.batch_size"),
+        (
+            torch.OutOfMemoryError("CUDA out of memory. Tried"),
+            2,
+            "on the GPU (CUDA out of memory. Tried); lower train.",
+        ),
     ],
 )
 def test_known_errors_become_one_message(
@@ -189,6 +214,14 @@ def test_known_errors_become_one_message(
         raise error
     assert caught.value.exit_code == code
     assert words in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("allocate", [lambda: np.empty(10**17, np.uint8), lambda: torch.empty(10**17)])
+def test_a_lack_of_memory_becomes_one_message(allocate: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(typer.Exit) as caught, reported():
+        allocate()
+    assert caught.value.exit_code == 2
+    assert "error: not enough memory (" in capsys.readouterr().err
 
 
 def test_an_error_of_our_own_making_is_not_hidden() -> None:

@@ -182,12 +182,40 @@ def test_overrides_reach_into_sections_and_lists(tmp_path: Path) -> None:
     assert config.space.options["resolutions"] == [16, 32]
 
 
-@pytest.mark.parametrize("override", ["train.epochs", "=3", "targets.5.name=x", "seed.x=1", "targets.first.name=x"])
+@pytest.mark.parametrize(
+    "override",
+    [
+        "train.epochs",
+        "=3",
+        "targets.5.name=x",
+        "seed.x=1",
+        "targets.first.name=x",
+        "targets.-1.name=x",
+        "targets.².name=x",
+        "targets.٠.name=x",
+        f"targets.{'1' * 5000}.name=x",
+    ],
+    ids=lambda override: override[:20],
+)
 def test_an_override_that_is_none_is_refused(override: str, tmp_path: Path) -> None:
     path = tmp_path / "config.yaml"
     path.write_text(dump_yaml(make_config(values())))
     with pytest.raises(NasError, match="--set"):
         load_config(path, overrides=[override])
+
+
+def test_places_at_home_are_understood(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    (tmp_path / "own.yaml").write_text("devices: [{name: mine, backend: fake}]")
+    given = values(
+        data={"source": "folder", "path": "~/photos"},
+        predictor={"fleet": "~/known"},
+        targets=[{"name": "chip", "device": "mine"}],
+        devices="~/own.yaml",
+    )
+    config = make_config(given)
+    assert (config.data.path, config.predictor.fleet) == (tmp_path / "photos", str(tmp_path / "known"))
+    assert make_config(values(data={"source": "folder", "path": "~no body/x"})).data.path == Path("~no body/x")
 
 
 def test_a_run_with_moved_images_is_the_same_run(tmp_path: Path) -> None:
@@ -224,6 +252,11 @@ def test_what_the_yaml_parser_trips_over_is_told(text: str) -> None:
         values(targets=5),
         values(targets="abc"),
         values(seed=2**64),
+        values(boards=[{"name": ["x"], "flash_bytes": 1, "sram_bytes": 1}]),
+        values(boards=[{"name": {}}]),
+        values(devices="\0"),
+        values(space={"name": "mobilenetv3_32", "options": {"widths": [1e308]}}),
+        values(devices=[{"name": "a", "backend": "fake", "options": {"seed": 10**400}}]),
         values(space={"name": "mobilenetv3_32", "options": {"widths": [float("nan")]}}),
         values(space={"name": "mobilenetv3_32", "options": {"expansions": [float("inf")]}}),
         values(targets=[{"name": "a" * 300, "device": "fake"}]),
@@ -231,6 +264,19 @@ def test_what_the_yaml_parser_trips_over_is_told(text: str) -> None:
 )
 def test_odd_values_are_refused(given: dict[str, Any]) -> None:
     assert refused(given)
+
+
+LOOP = "export: &e {count: *e}"
+
+
+@pytest.mark.parametrize("text", [LOOP, "a: &a [[*a]]", "a: &a !!omap [x: *a]", "a: " + "[" * 150 + "]" * 150])
+def test_what_is_nested_without_end_is_told(text: str) -> None:
+    with pytest.raises(NasError, match=r"config is nested more than 100 deep, .* an alias .*; write the values out"):
+        parse_yaml(text, "config")
+
+
+def test_an_alias_may_be_used_where_it_is_none_of_itself() -> None:
+    assert parse_yaml("a: &a {x: [1]}\nb: [*a, *a]", "config") == {"a": {"x": [1]}, "b": [{"x": [1]}] * 2}
 
 
 def test_a_file_that_is_no_config_does_not_fill_the_screen() -> None:

@@ -157,3 +157,9 @@ def test_what_json_cannot_hold_is_told(content: bytes, tmp_path: Path) -> None:
     path.write_bytes(content)
     with pytest.raises(NasError, match=r"a\.json"), reading(path):
         int(read_json(path))
+
+
+def test_lines_nested_without_end_are_told(tmp_path: Path) -> None:
+    path = tmp_path / "rows.jsonl"
+    with pytest.raises(NasError, match=r"rows\.jsonl"), reading(path):
+        json.loads("[" * 100_000)

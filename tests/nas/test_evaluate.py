@@ -176,6 +176,19 @@ def test_a_line_cut_short_costs_itself_only(tmp_path: Path) -> None:
         assert len(CachedAccuracies(accuracies, path, weights="w", settings="s")) == 3
 
 
+@pytest.mark.parametrize("accuracy", ["[" * 100_000, "1" + "0" * 400, "1e999", '"much"'], ids=lambda text: text[:5])
+def test_a_damaged_line_costs_itself_only(accuracy: str, tmp_path: Path) -> None:
+    path, (damaged, whole) = tmp_path / "accuracy.jsonl", sample(2)
+    rows = [(damaged, accuracy), (whole, "0.25")]
+    lines = [
+        f'{{"weights": "w", "settings": "s", "arch": "{arch.key}", "accuracy": {value}}}\n' for arch, value in rows
+    ]
+    path.write_text("".join(lines))
+    accuracies = CountedAccuracies()
+    assert accuracies_of(CachedAccuracies(accuracies, path, weights="w", settings="s"), [damaged, whole]) == [0.5, 0.25]
+    assert accuracies.calls == [damaged]
+
+
 def test_latencies_are_predicted_anew_and_all_else_stays() -> None:
     archs = SPACE.architectures(SPACE.sample_indices(np.random.default_rng(0), 3))
     slow = {"phone": ConstantPredictor([1.0, 2.0, 3.0]), "board": ConstantPredictor([4.0, 5.0, 6.0])}

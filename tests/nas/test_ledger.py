@@ -5,6 +5,7 @@ import signal
 import sqlite3
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -192,16 +193,35 @@ def test_damaged_database_is_one_clear_error_and_stays_as_it_is(
     assert path.read_bytes() == content
 
 
+def test_a_database_that_another_program_holds_is_told_as_such(
+    sqlite_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("nas.ledger._BUSY_TIMEOUT_S", 0.05)
+    with Ledger(sqlite_url) as ledger:
+        other = sqlite3.connect(tmp_path / "ledger.sqlite")
+        other.execute("BEGIN EXCLUSIVE")
+        with pytest.raises(NasError, match=r"is locked; another program .* run again, which goes on") as caught:
+            ledger.record(made(), "device")
+        assert "move it away" not in str(caught.value)
+        other.close()
+        ledger.record(made(), "device")
+
+
 def test_missing_folder_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(NasError, match="folder has to exist"):
         Ledger(f"sqlite:///{tmp_path}/missing/ledger.sqlite")
 
 
-def test_damaged_row_is_an_error(sqlite_url: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "damage", [lambda _: "{", lambda _: "[" * 100_000, lambda body: body.replace("[1.0", "[1" + "0" * 400)]
+)
+def test_damaged_row_is_an_error(sqlite_url: str, tmp_path: Path, damage: Callable[[str], str]) -> None:
     with Ledger(sqlite_url) as ledger:
         ledger.record(made(), "device")
         with sqlite3.connect(tmp_path / "ledger.sqlite") as connection:
-            connection.execute("UPDATE measurements SET body = '{'")
+            whole = connection.execute("SELECT body FROM measurements").fetchone()[0]
+            assert damage(whole) != whole
+            connection.execute("UPDATE measurements SET body = ?", (damage(whole),))
         connection.close()
         with pytest.raises(NasError, match="no measurement"):
             ledger.measurements()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -10,9 +12,11 @@ from typing import Any
 import pytest
 
 from nas.config import Config, make_config
-from nas.errors import NasError
+from nas.errors import BusyError, NasError
 from nas.ledger import Ledger
+from nas.lock import exclusive
 from nas.run_directory import STAGES, RunDirectory, default_run_directory
+from nas.search.study_lock import hold
 
 
 def config(**changes: Any) -> Config:
@@ -160,6 +164,22 @@ def test_one_process_at_a_time(tmp_path: Path) -> None:
         other.wait()
     with run.locked():
         pass
+
+
+@pytest.mark.parametrize("number", [errno.ENOSYS, errno.ENOLCK, errno.ENOTSUP])
+def test_a_file_system_without_locks_is_told_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    def take(_descriptor: int) -> None:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr("nas.lock._take", take)
+    told = r"\.lock cannot be locked .* on a file system with locks"
+    with pytest.raises(NasError, match=told) as caught, exclusive(tmp_path / ".lock", patience_s=1e9):
+        pass
+    assert not isinstance(caught.value, BusyError)
+    with pytest.raises(NasError, match="cannot be locked"):
+        hold(f"journal:{tmp_path / 'study.log'}", "a study")
 
 
 def test_the_default_place_is_named_after_the_config() -> None:

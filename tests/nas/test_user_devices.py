@@ -104,6 +104,7 @@ def test_changed_definition_is_another_run(tmp_path: Path) -> None:
         ("devices: {a: fake}", ["'devices' is"]),
         ("boards: []", ["'devices' is missing", "boards"]),
         ("devices: [", ["not valid YAML"]),
+        ("devices: &d [*d]", ["nested more than"]),
         ("- a", ["holds list"]),
     ],
 )

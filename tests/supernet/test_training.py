@@ -112,7 +112,7 @@ def test_other_settings_do_not_continue_a_checkpoint(
     assert {path.name: path.read_bytes() for path in trained.iterdir()} == before
 
 
-@pytest.mark.parametrize("damage", ["cut", "flip", "pointer"])
+@pytest.mark.parametrize("damage", ["cut", "flip", "pointer", "step"])
 def test_a_damaged_checkpoint_is_refused_and_left_as_it_is(
     damage: str, trained: Path, tiny_space: SearchSpace, coloured_squares: TrainData, tmp_path: Path
 ) -> None:
@@ -125,8 +125,11 @@ def test_a_damaged_checkpoint_is_refused_and_left_as_it_is(
     elif damage == "flip":
         content[-1] ^= 1
         tensors.write_bytes(content)
-    else:
+    elif damage == "pointer":
         (tmp_path / "checkpoint.json").write_text("{")
+    else:
+        pointer = tmp_path / "checkpoint.json"
+        pointer.write_text(json.dumps(json.loads(pointer.read_text()) | {"step": float("inf")}))
     before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
     with pytest.raises(SupernetError, match="damaged"):
         train(tiny_space, coloured_squares, SETTINGS, tmp_path)

@@ -30,6 +30,26 @@ def test_the_log_forgets_the_steps_that_are_taken_again(tmp_path: Path) -> None:
     assert [row["loss"] for row in read_log(tmp_path)] == [0.4, 0.8, 0.0]
 
 
+@pytest.mark.parametrize(
+    "damaged",
+    [
+        "[" * 100_000,
+        '{"step": "5"}',
+        '{"step": null}',
+        '{"loss": 1}',
+        '{"step": 3, "validation_accuracy_smallest": "much"}',
+        '{"step": 3, "validation_accuracy_smallest": 1' + "0" * 400 + "}",
+        "[5]",
+        "5",
+    ],
+    ids=lambda damaged: damaged[:50],
+)
+def test_a_log_counts_up_to_its_first_damaged_line(damaged: str, tmp_path: Path) -> None:
+    (tmp_path / "log.jsonl").write_text(f'{{"step": 4}}\n{damaged}\n{{"step": 8}}\n')
+    JsonLines(tmp_path, 4).row(6, {"loss": 0.0})
+    assert [row["step"] for row in read_log(tmp_path)] == [4, 6]
+
+
 def test_status_is_read_from_files_while_training_and_after(
     tiny_space: SearchSpace, coloured_squares: TrainData, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -56,7 +76,9 @@ def test_status_is_read_from_files_while_training_and_after(
 def test_a_status_that_cannot_be_read_is_named(tmp_path: Path) -> None:
     write_status(tmp_path, TrainProgress(1, 2, 0, 0.5, 0.1, 10.0, 3.0))
     path = tmp_path / "status.json"
-    for damaged in ("{", "[]", "{}", json.dumps(json.loads(path.read_text()) | {"x": 1})):
+    values = json.loads(path.read_text())
+    changed = [json.dumps(values | change) for change in ({"x": 1}, {"loss": "much"}, {"step": None}, {"epoch": 1e999})]
+    for damaged in ("{", "[]", "{}", "[" * 100_000, *changed):
         path.write_text(damaged)
         with pytest.raises(SupernetError, match=r"status\.json cannot be read"):
             read_status(tmp_path)

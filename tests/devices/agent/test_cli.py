@@ -36,6 +36,14 @@ def test_what_cannot_be_served_is_refused(arguments: list[str], message: str, tm
     assert not (tmp_path / "agent").exists()
 
 
+def test_files_at_home_are_understood_also_where_the_shell_leaves_the_tilde(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    for option in ("--token-file", "--devices"):
+        assert f"{tmp_path}/none" in refused(f"{option}=~/none")
+
+
 def test_a_token_that_others_can_read_or_guess_is_refused(tmp_path: Path) -> None:
     token = tmp_path / "token"
     token.write_text(WORDS)

@@ -129,6 +129,16 @@ def test_a_wrong_token_is_a_row_with_what_to_do(
     assert not any("horse" in line for line in log)
 
 
+def test_files_of_the_options_may_lie_at_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    (tmp_path / "token").write_text("two\nlines")
+    for options, message in (
+        ({"url": "http://board", "token_file": "~/token"}, "has to be one line"),
+        ({"url": "https://board", "certificate": "~/none"}, f"cannot use the certificate {tmp_path / 'none'}"),
+    ):
+        assert message in str(get_device("remote", options).unavailable_reason())
+
+
 def test_the_right_token_opens(
     *,
     serve: Serve,

@@ -11,9 +11,10 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from optuna.study import StudyDirection
 
 from nas.errors import NasError
-from nas.search.study_lock import hold
+from nas.search.study_lock import hold, open_storage
 
 PROGRAM = "import sys; from nas.search.study_lock import hold; hold(*sys.argv[1:]); print('held', flush=True); input()"
 
@@ -40,6 +41,14 @@ def check(url: str) -> None:
 @pytest.mark.parametrize("url", ["sqlite:///{}.sqlite", "journal:{}.log"])
 def test_files_are_held_by_one_process_each_study(url: str, tmp_path: Path) -> None:
     check(url.format(tmp_path / "study"))
+
+
+def test_a_journal_may_lie_at_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    hold("journal:~/study.log", "at home")
+    open_storage("journal:~/study.log").create_new_study([StudyDirection.MINIMIZE], "at home")
+    assert (tmp_path / "study.log").is_file()
+    assert len(list(tmp_path.glob(".study.log.*"))) == 1
 
 
 def test_a_database_is_held_by_one_process_each_study(postgresql_url: str) -> None:

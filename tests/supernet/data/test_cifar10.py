@@ -74,6 +74,14 @@ def test_both_versions_as_folder_and_archive(tmp_path: Path, kind: str, packed: 
     assert data.class_names[3] == "cat"
 
 
+def test_batches_that_are_links_in_an_archive_count(tmp_path: Path) -> None:
+    write(tmp_path / "data", "binary")
+    (tmp_path / "data" / "data_batch_3.bin").hardlink_to(tmp_path / "data" / "data_batch_1.bin")
+    with tarfile.open(tmp_path / "x.tar", "w") as stream:
+        stream.add(tmp_path / "data", "data")
+    assert len(load_images(DataSettings("cifar10", tmp_path / "x.tar"))) == 60
+
+
 def test_both_versions_side_by_side_count_once(tmp_path: Path) -> None:
     write(tmp_path / "data" / "binary", "binary")
     write(tmp_path / "data" / "python", "python")

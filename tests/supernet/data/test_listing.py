@@ -38,6 +38,46 @@ def test_folder_and_archive_give_the_same_images(image_tree: Callable[..., Path]
         assert packed.digest == data.digest
 
 
+def test_links_stand_for_the_images_that_they_lead_to(image_tree: Callable[..., Path], tmp_path: Path) -> None:
+    folder = image_tree(["cat/b.png", "dog/a.png"])
+    for kind in ("cat", "dog"):
+        (folder / kind / "hard.png").hardlink_to(folder / "cat" / "b.png")
+    (folder / "cat" / "a.png").symlink_to("../dog/near.png")
+    (folder / "dog" / "near.png").symlink_to("./a.png")
+    whole = load_images(DataSettings("folder", folder))
+    assert len(whole) == 6
+    for name, prefix in (("images.tar.gz", "./"), ("images.tar", "")):
+        assert load_images(DataSettings("tar", pack(folder, tmp_path / name, prefix))).digest == whole.digest
+
+
+@pytest.mark.parametrize("target", ["cat/none.png", "../../x.png", "dog/b.png"])
+@pytest.mark.parametrize("kind", [tarfile.LNKTYPE, tarfile.SYMTYPE])
+def test_a_link_that_leads_to_no_image_of_the_archive_is_told(
+    image_tree: Callable[..., Path], tmp_path: Path, target: str, kind: bytes
+) -> None:
+    archive = pack(image_tree(FOUR[:3]), tmp_path / "x.tar")
+    with tarfile.open(archive, "a") as stream:
+        link = tarfile.TarInfo("dog/b.png")  # the last target is the link itself
+        link.type, link.linkname = kind, target
+        stream.addfile(link)
+    with pytest.raises(DataError, match=r"'dog/b.png' in .* is a link to .* pack it with `tar --dereference`"):
+        load_images(DataSettings("tar", archive))
+
+
+@pytest.mark.parametrize("fields", [{"GNU.sparse.map": "x"}, {"GNU.sparse.size": "x"}, {"size": "9" * 30}])
+@pytest.mark.parametrize("first", [True, False])
+def test_an_archive_with_a_malformed_header_is_one_clear_error(
+    tmp_path: Path, fields: dict[str, str], first: bool
+) -> None:
+    with tarfile.open(tmp_path / "x.tar", "w", format=tarfile.PAX_FORMAT) as archive:
+        for odd in (first, not first):
+            member = tarfile.TarInfo("cat/a.png")
+            member.pax_headers = fields if odd else {}
+            archive.addfile(member)
+    with pytest.raises(DataError, match="cannot be read as a tar archive"):
+        load_images(DataSettings("tar", tmp_path / "x.tar"))
+
+
 def test_held_out_folders_and_hidden_files_are_left_alone(image_tree: Callable[..., Path]) -> None:
     folder = image_tree(
         [*(f"train/{name}" for name in FOUR), "test/cat/c.png", "train/cat/._a.png", "__MACOSX/x/a.png"]

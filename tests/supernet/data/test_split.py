@@ -12,6 +12,7 @@ from supernet.data import Split, load_split, make_split, save_split
 from supernet.errors import DataError
 
 LABELS = np.repeat(np.arange(4), 25)
+PARTS = ("train", "validation", "test", "calibration")
 
 
 @given(
@@ -79,7 +80,7 @@ def test_recorded_split_comes_back_for_the_same_images_only(tmp_path: Path) -> N
     split = make_split(LABELS, validation=0.2, test=0.1, calibration=5, seed=0)
     save_split(split, path, "abc")
     again = load_split(path, "abc")
-    for name in ("train", "validation", "test", "calibration"):
+    for name in PARTS:
         assert getattr(again, name).dtype == np.int64
         assert (getattr(again, name) == getattr(split, name)).all()
     assert [file.name for file in path.parent.iterdir()] == ["split.json"]
@@ -87,7 +88,10 @@ def test_recorded_split_comes_back_for_the_same_images_only(tmp_path: Path) -> N
         load_split(path, "xyz")
 
 
-@pytest.mark.parametrize("content", ["", "{", "[]", "{}", '{"version": 2}', None])
+BEYOND = json.dumps({"version": 1, "data_digest": "abc", **{part: [10**30] for part in PARTS}})
+
+
+@pytest.mark.parametrize("content", ["", "{", "[]", "{}", '{"version": 2}', BEYOND, "[" * 100_000, None])
 def test_damaged_records_are_refused(tmp_path: Path, content: str | None) -> None:
     if content is not None:
         (tmp_path / "split.json").write_text(content)
