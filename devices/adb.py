@@ -104,16 +104,22 @@ class Adb:
             raise DeviceError(f"phone {wanted[0].serial} {told}")
         return wanted[0]
 
-    def shell(self, arguments: Sequence[str], timeout_s: float, *, check: bool = True) -> str:
+    def shell(self, arguments: Sequence[str], timeout_s: float, *, check: bool = True, lasting: bool = False) -> str:
         """Run a program on the phone and give what it wrote, its complaints at the end.
 
         adb joins what it is given to one line that the phone's shell reads; every argument is quoted for it, so that it
         arrives as it is here.
 
+        Args:
+            arguments: the program and its own.
+            timeout_s: adb is stopped after this long.
+            check: whether a program that fails is an error.
+            lasting: as for ``run_program``.
+
         Raises:
             DeviceError: the phone cannot be reached, it took too long, or the program failed and ``check`` is set.
         """
-        done = self._run([*self._selected(), "shell", shlex.join(arguments)], timeout_s)
+        done = self._run([*self._selected(), "shell", shlex.join(arguments)], timeout_s, lasting=lasting)
         if (check and done.code != 0) or _lost(done):
             raise DeviceError(self._explain(done, f"`{arguments[0]} …` on the phone"))
         return done.stdout + done.stderr
@@ -124,15 +130,15 @@ class Adb:
         Raises:
             DeviceError: the phone cannot be reached, has no room, or it took too long.
         """
-        done = self._run([*self._selected(), "push", str(path), place], timeout_s)
+        done = self._run([*self._selected(), "push", str(path), place], timeout_s, lasting=True)
         if done.code != 0:
             raise DeviceError(self._explain(done, f"copying {path} to the phone"))
 
     def _selected(self) -> list[str]:
         return ["-s", self._serial] if self._serial is not None else []
 
-    def _run(self, arguments: Sequence[str], timeout_s: float) -> Finished:
-        return run_program([self._program, *arguments], timeout_s, remedy=_REMEDY)
+    def _run(self, arguments: Sequence[str], timeout_s: float, *, lasting: bool = False) -> Finished:
+        return run_program([self._program, *arguments], timeout_s, remedy=_REMEDY, lasting=lasting)
 
     def _explain(self, done: Finished, what: str) -> str:
         if _lost(done):

@@ -123,7 +123,7 @@ class AndroidDevice(ProgramDevice):
         command = [*pinned, *benchmark_arguments(program, model, settings, self._runs)]
         before = self._state(phone, info.cores, deadline)
         try:
-            runs = [parse_benchmark(phone.shell(command, deadline.left_s())) for _ in range(self._runs)]
+            runs = [parse_benchmark(phone.shell(command, deadline.left_s(), lasting=True)) for _ in range(self._runs)]
         except DeviceError:
             with contextlib.suppress(DeviceError):  # it may go on after adb was stopped
                 phone.shell(["pkill", "-f", artifact.sha256], _ASK_TIMEOUT_S, check=False)

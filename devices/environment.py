@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import platform
+from collections import Counter
 from collections.abc import Iterator
 from datetime import datetime, timezone
 from functools import cache
@@ -13,37 +14,64 @@ from pathlib import Path
 import numpy as np
 
 _CPUINFO = Path("/proc/cpuinfo")
+_BOARD = Path("/proc/device-tree/model")
 _FEATURES = (
     *("sse4_2", "avx", "avx2", "fma", "f16c", "avx_vnni", "avx512f", "avx512bw", "avx512_vnni", "avx512_bf16"),
     *("avx512_fp16", "amx_tile", "amx_int8", "amx_bf16"),
     *("asimd", "neon", "asimdhp", "asimddp", "i8mm", "bf16", "sve", "sve2", "sme"),
 )
 """On x86, then on ARM: what multiplies vectors and matrices of floats and of bytes."""
+_ANY_BOARD = "linux,"
+"""How the name of what is no board begins: ``linux,dummy-virt`` is every virtual machine."""
 _GOVERNOR = Path("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor")
+
+
+def board_model() -> str:
+    """The board's name as its firmware tells it, such as ``NVIDIA Jetson Orin Nano``; empty on other machines."""
+    try:
+        return _BOARD.read_text(encoding="utf-8", errors="replace").strip().rstrip("\0")
+    except OSError:
+        return ""
 
 
 @cache
 def cpu_model() -> str:
-    """The processor's model name, as far as the system tells it."""
+    """The processor's model name, or that of the board it is on, as far as the system tells it."""
     try:
         text = _CPUINFO.read_text(encoding="utf-8", errors="replace")
     except OSError:
-        return platform.processor() or platform.machine() or "unknown"
-    return cpu_model_in(text) or platform.processor() or platform.machine() or "unknown"
+        text = ""
+    return cpu_model_in(text, board_model()) or platform.processor() or platform.machine() or "unknown"
 
 
-def cpu_model_in(cpuinfo: str) -> str | None:
-    """The model name in the text of ``/proc/cpuinfo``: by name on x86 and some boards, by part numbers on other ARM."""
+def cpu_model_in(cpuinfo: str, board: str = "") -> str | None:
+    """The model name in the text of ``/proc/cpuinfo``: by name on x86, by board or by kinds of cores on ARM.
+
+    Args:
+        cpuinfo: the text.
+        board: name by the firmware, where it tells one.
+    """
     fields: dict[str, str] = {}
-    for line in cpuinfo.splitlines():
+    kinds: Counter[str] = Counter()
+    for block in cpuinfo.split("\n\n"):
+        found = dict(_fields(block))
+        fields = found | fields
+        kind = " ".join(found[name] for name in ("CPU implementer", "CPU part", "CPU variant") if name in found)
+        kinds.update([kind] if kind else [])
+    board = fields.get("Model", "" if board.startswith(_ANY_BOARD) else board)
+    if kinds and not board:  # what ARM calls "model name" is that of the architecture
+        cores = " + ".join(f"{count}x {kind}" for kind, count in sorted(kinds.items()))
+        return " ".join([*([fields["Hardware"]] if "Hardware" in fields else []), "ARM", cores])
+    names = [board, *(fields.get(name, "") for name in ("model name", "Hardware", "cpu model"))]
+    return next(filter(None, names), None)
+
+
+def _fields(block: str) -> Iterator[tuple[str, str]]:
+    """What there is to know of one core."""
+    for line in block.splitlines():
         name, colon, value = line.partition(":")
         if colon and value.strip():
-            fields.setdefault(name.strip(), value.strip())
-    for name in ("model name", "Model", "Hardware", "cpu model"):
-        if name in fields:
-            return fields[name]
-    parts = [fields[name] for name in ("CPU implementer", "CPU part", "CPU variant") if name in fields]
-    return f"ARM {' '.join(parts)}" if parts else None
+            yield name.strip(), value.strip()
 
 
 @cache

@@ -1,4 +1,4 @@
-"""What a Jetson is and how it is doing: board, power mode, GPU clock, temperature; what is not told is left out."""
+"""How a Jetson is doing: power mode, GPU clock, temperature; what is not told is left out."""
 
 from __future__ import annotations
 
@@ -13,11 +13,6 @@ from devices.program import run_program
 _ASK_TIMEOUT_S = 10.0
 _GPU = re.compile(r"\.(gpu|gm20b|gp10b|gv11b|ga10b|gb10b)$")
 """Names of Jetson's GPUs among what the kernel scales the frequency of, from Nano to Thor."""
-
-
-def board_model(root: Path = Path("/")) -> str:
-    """The board's name as its firmware tells it, such as ``NVIDIA Jetson Orin Nano``; empty on other machines."""
-    return _text(root / "proc" / "device-tree" / "model").rstrip("\0")
 
 
 def read_power_mode() -> str:

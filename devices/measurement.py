@@ -17,6 +17,10 @@ from devices.interval import median_interval
 MOST_THREADS = 1024
 """More threads than any device here has: such a number was not meant."""
 
+AGE = "age_s"
+"""Name in a measurement's environment: seconds that it had waited where it was made before it came here; ``nan`` where
+nobody knows."""
+
 _MOST_SAMPLES = 1_000_000
 _NOT_IN_KEY = ("timeout_s", "thorough")
 _LATER_DEFAULTS = {"ci_width": 0.03, "visit": 0}

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-import os
+import hashlib
 from dataclasses import replace
-from pathlib import Path
 from typing import ClassVar
 
 from devices.device import DeviceInfo
+from devices.engines import engines_folder, use_engine
 from devices.errors import DeviceError
+from devices.gpu import gpu_model
+from devices.jetson_state import read_power_mode
 from devices.onnxruntime_cpu import OnnxRuntimeCPU, OnnxRuntimeModel
 from devices.registry import register_device
 from devices.runtime_model import RuntimeModel
@@ -27,7 +29,11 @@ class OnnxRuntimeTensorRT(OnnxRuntimeCPU):
 
     def info(self) -> DeviceInfo:
         """Who the device is; works even where the runtime is missing."""
-        return replace(super().info(), kind="gpu")
+        found = replace(super().info(), kind="gpu")
+        if found.runtime_version == "missing":
+            return found
+        options = (("gpu", gpu_model()), ("power_mode", read_power_mode() or "unknown"))
+        return replace(found, options=(*found.options, *options))
 
     def runtime_version(self) -> str:
         """Import the runtime and tell its version.
@@ -50,8 +56,11 @@ class OnnxRuntimeTensorRT(OnnxRuntimeCPU):
         """
         import onnxruntime  # noqa: PLC0415
 
-        cache = Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "hwnas" / "onnxruntime_tensorrt"
+        # The provider tells engines apart by names of tensors and the GPU's generation, which whole spaces share.
+        digest = hashlib.sha256(content + gpu_model().encode()).hexdigest()
+        cache = engines_folder("onnxruntime_tensorrt") / digest
         cache.mkdir(parents=True, exist_ok=True)
+        use_engine(cache)
         settings = {"trt_engine_cache_enable": True, "trt_engine_cache_path": str(cache), "trt_int8_enable": True}
         session = onnxruntime.InferenceSession(
             content, self.session_options(threads), providers=[(_PROVIDER, settings)]

@@ -4,15 +4,30 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from devices.errors import DeviceError
 
 _REAP_TIMEOUT_S = 10.0
+_WITH_STARTER = """
+import ctypes, os, signal, sys
+starter, program, *command = sys.argv[1:]
+ctypes.CDLL(None).prctl(1, signal.SIGKILL)
+if os.getppid() != int(starter):
+    sys.exit(1)
+for ignored in (signal.SIGPIPE, signal.SIGXFSZ):
+    signal.signal(ignored, signal.SIG_DFL)
+os.execv(program, command)
+"""
+"""Becomes a program that Linux kills when the thread that started it ends (PR_SET_PDEATHSIG): what outlived a killed
+run or agent would disturb the next measurement. Python ignores two signals, which the program would inherit."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +75,7 @@ class Deadline:
         return left
 
 
-def run_program(command: Sequence[str], timeout_s: float, *, remedy: str = "") -> Finished:
+def run_program(command: Sequence[str], timeout_s: float, *, remedy: str = "", lasting: bool = False) -> Finished:
     """Run a program and wait for its end, whatever its exit code is.
 
     It runs in a session of its own: what it has started ends with it, and Ctrl-C reaches only this process.
@@ -69,13 +84,15 @@ def run_program(command: Sequence[str], timeout_s: float, *, remedy: str = "") -
         command: the program and its arguments.
         timeout_s: it is stopped after this long.
         remedy: what to do where the program cannot be started.
+        lasting: whether it may go on for long: on Linux it then also ends with this process, however that ends. To
+            arrange that takes some hundredths of a second.
 
     Raises:
         DeviceError: it cannot be started, or took too long.
     """
     try:
         process = subprocess.Popen(  # noqa: S603 (a list of arguments; nothing is read by a shell)
-            list(command),
+            _ending_with_us(command) if lasting else list(command),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -92,6 +109,15 @@ def run_program(command: Sequence[str], timeout_s: float, *, remedy: str = "") -
     finally:
         _end(process)
     return Finished(process.returncode, stdout.decode(errors="replace"), stderr.decode(errors="replace"))
+
+
+def _ending_with_us(command: Sequence[str]) -> list[str]:
+    """The command as it is started; unchanged where its program is not found, which starting it tells best."""
+    found = shutil.which(command[0])
+    if sys.platform != "linux" or found is None:
+        return list(command)
+    # Not by a function to be called in the child: other threads may hold locks there.
+    return [sys.executable, "-I", "-S", "-c", _WITH_STARTER, str(os.getpid()), str(Path(found).absolute()), *command]
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:

@@ -13,9 +13,12 @@ from typing import ClassVar
 
 from devices.artifact import Artifact, Format
 from devices.device import DeviceInfo, LoadedModel
-from devices.environment import cpu_model
+from devices.engines import engines_folder, use_engine
+from devices.environment import board_model, cpu_model
 from devices.errors import DeviceError
-from devices.jetson_state import board_model, moved, read_board, read_power_mode
+from devices.gpu import gpu_model
+from devices.interval import sample_flags
+from devices.jetson_state import moved, read_board, read_power_mode
 from devices.measurement import MeasureSettings
 from devices.onnxruntime_cpu import OnnxRuntimeCPU
 from devices.program import Deadline, run_program
@@ -37,8 +40,9 @@ _ASK_TIMEOUT_S = 60.0
 class TensorRTDevice(ProgramDevice):
     """TensorRT on a Jetson or another NVIDIA GPU, timed by trtexec: ONNX files, float32 and INT8.
 
-    An engine is built once for a file and kept under the digests of the file and of all that it depends on. The power
-    mode is part of who the device is: figures of two modes are never mixed.
+    An engine is built once for a file and kept under the digests of the file and of all that it depends on; the longest
+    unused ones go when all take more than 4 GiB. GPU and power mode are part of who the device is: figures of two are
+    never mixed.
 
     Args:
         trtexec: name or path of the program; looked for if left out.
@@ -61,8 +65,7 @@ class TensorRTDevice(ProgramDevice):
             if not isinstance(value, bool):
                 raise DeviceError(f"tensorrt option {option} is {value!r}; give true or false")
         self._wanted, self._fp16, self._cuda_graph = trtexec, fp16, cuda_graph
-        base = Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "hwnas" / "engines"
-        self._cache = Path(cache).expanduser() if cache is not None else base
+        self._cache = Path(cache).expanduser() if cache is not None else engines_folder("engines")
         self._version: str | None = None
 
     def info(self) -> DeviceInfo:
@@ -75,13 +78,14 @@ class TensorRTDevice(ProgramDevice):
             "fp16": str(self._fp16),
             "cuda_graph": str(self._cuda_graph),
             "power_mode": read_power_mode() or "unknown",
+            "gpu": gpu_model(),
         }
         return DeviceInfo(
             name=self.name,
             kind="gpu",
             runtime="tensorrt",
             runtime_version=version,
-            cpu=board_model() or cpu_model(),
+            cpu=cpu_model(),
             cores=os.cpu_count() or 1,
             machine=platform.machine(),
             system=platform.system(),
@@ -108,15 +112,15 @@ class TensorRTDevice(ProgramDevice):
     def _time(self, artifact: Artifact, settings: MeasureSettings, environment: Facts) -> Timed:
         """Build the engine, if it is not there, and time it."""
         deadline = Deadline(settings.timeout_s)
-        version, program = self._runtime_version(), self._program()
+        version, program, gpu = self._runtime_version(), self._program(), gpu_model()
         environment |= {"runtime": "tensorrt", "runtime_version": version, "fp16": str(self._fp16)}
-        environment |= {"cuda_graph": str(self._cuda_graph), "board": board_model()}
-        engine = self._engine(program, artifact, version, deadline)
+        environment |= {"cuda_graph": str(self._cuda_graph), "board": board_model(), "gpu": gpu}
+        engine = self._engine(program, artifact, (version, gpu), deadline)
         before = _state()
         with tempfile.TemporaryDirectory(prefix="hwnas-") as folder:
             times = Path(folder) / "times.json"
             command = time_arguments(program, engine, times, settings, cuda_graph=self._cuda_graph)
-            done = run_program(command, deadline.left_s())
+            done = run_program(command, deadline.left_s(), lasting=True)
             check_passed(done, f"time {artifact.path.name}")
             left = times.read_text(encoding="utf-8") if times.is_file() else ""
             trace = parse_times(left, done.stdout, settings.min_warmup_s)
@@ -126,21 +130,33 @@ class TensorRTDevice(ProgramDevice):
         if doubt:
             environment["doubt"] = doubt
         environment["gpu_compute_median_s"] = repr(trace.compute_median_s)
-        return Timed(trace.latencies_s, trace.load_s, flags=("governor",) if doubt else ())
+        governor = ("governor",) if doubt else ()
+        flags = (*sample_flags(trace.latencies_s, settings.ci_width), *governor)
+        return Timed(trace.latencies_s, trace.load_s, flags=flags)
 
-    def _engine(self, program: str, artifact: Artifact, version: str, deadline: Deadline) -> Path:
-        """The engine of a file, built if it is not there; two processes that build the same one do no harm."""
-        parts = [artifact.sha256, artifact.precision, version, board_model() or cpu_model(), self._fp16]
+    def _engine(self, program: str, artifact: Artifact, builder: tuple[str, str], deadline: Deadline) -> Path:
+        """The engine of a file, built if it is not there; two processes that build the same one do no harm.
+
+        Args:
+            program: trtexec.
+            artifact: the file.
+            builder: version of TensorRT, and the GPU.
+            deadline: of the building.
+        """
+        parts = [artifact.sha256, artifact.precision, *builder, cpu_model(), self._fp16]
         engine = self._cache / f"{hashlib.sha256(json.dumps(parts).encode()).hexdigest()}.engine"
         if engine.is_file():
+            use_engine(engine)
             return engine
         try:
             self._cache.mkdir(parents=True, exist_ok=True)
             with tempfile.TemporaryDirectory(prefix=".building-", dir=self._cache) as folder:
                 made = Path(folder) / "made.engine"
                 command = build_arguments(program, artifact, made, fp16=self._fp16)
-                check_passed(run_program(command, deadline.left_s()), f"build an engine of {artifact.path.name}")
+                done = run_program(command, deadline.left_s(), lasting=True)
+                check_passed(done, f"build an engine of {artifact.path.name}")
                 made.replace(engine)
+            use_engine(engine)
         except OSError as error:
             raise DeviceError(
                 f"the engine cannot be kept in {self._cache} ({error}); give the option cache another place"

@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 
 from devices.artifact import Artifact
 from devices.device import DeviceInfo, LoadedModel
-from devices.environment import cpu_model, describe_environment
+from devices.environment import cpu_features, cpu_model, describe_environment
 from devices.errors import DeviceError
 from devices.file_device import FileDevice
 from devices.measurement import Measurement, MeasureSettings
@@ -67,6 +67,8 @@ class WorkerDevice(FileDevice):
             cores=os.cpu_count() or 1,
             machine=platform.machine(),
             system=platform.system(),
+            # Virtual machines of unlike processors go by one name.
+            options=(("cpu_features", cpu_features()),) if cpu_features() else (),
         )
 
     def unavailable_reason(self) -> str | None:

@@ -69,7 +69,8 @@ class TorchCUDA(TorchCPU):
 
         gpu = torch.cuda.get_device_properties(0).name
         tf32 = torch.backends.cudnn.allow_tf32
-        return replace(found, options=(("gpu", gpu), ("cuda", str(torch.version.cuda)), ("tf32", str(tf32))))
+        options = (*found.options, ("gpu", gpu), ("cuda", str(torch.version.cuda)), ("tf32", str(tf32)))
+        return replace(found, options=options)
 
     def runtime_version(self) -> str:
         """Import PyTorch and tell its version.

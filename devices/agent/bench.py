@@ -17,7 +17,8 @@ from devices.agent.limits import MOST_REPLY_BYTES, Limits
 from devices.agent.metrics import Metrics
 from devices.agent.protocol import VERSION, MeasureRequest, RefusedError
 from devices.agent.store import ArtifactStore
-from devices.agent.turns import Turn, TurnTaker
+from devices.agent.turns import HungError, Turn, TurnTaker
+from devices.clock import boot
 from devices.device import Device
 from devices.errors import DeviceError
 from devices.measurement import Measurement
@@ -88,7 +89,7 @@ class Bench:
                 continue
             self._jobs[entry.key] = job
             if job.state != "done":
-                self._queue(job)
+                self._queue(job, limited=False)
 
     def stop(self) -> None:
         """Answer everybody who waits now, and no more."""
@@ -174,7 +175,7 @@ class Bench:
             job.leases.update(previous.leases)
         return job
 
-    def _queue(self, job: Job) -> None:
+    def _queue(self, job: Job, *, limited: bool = True) -> None:
         job.state = "queued"
         job.leases[job.request.client] = self._clock() + self._limits.lease_s
         job.turn = Turn(
@@ -184,7 +185,7 @@ class Bench:
             wanted=lambda: self._wanted(job),
         )
         job.turn.future.add_done_callback(lambda future: self._finish(job, future))
-        self._turns.add(job.turn)
+        self._turns.add(job.turn, limited=limited)
 
     def _wanted(self, job: Job) -> bool:
         now = self._clock()
@@ -215,8 +216,11 @@ class Bench:
             result, failed = self._failure(job.request, error), True
         self._metrics.count("measurements_total", device=job.request.device, outcome="failed" if failed else "made")
         with self._changed:
-            job.state, job.result = "done", result
-            self._remember(job)
+            job.state, job.result = "done", {**result, "finished": [boot(), self._clock()]}
+            if isinstance(future.exception(), HungError):  # the board's failure: whoever asks later is not told of it
+                self._forget(job)
+            else:
+                self._remember(job)
             self._drop_old_results()
             self._changed.notify_all()
 
@@ -228,10 +232,16 @@ class Bench:
     def _told(self, job: Job) -> dict[str, Any]:
         told: dict[str, Any] = {"version": VERSION, "key": job.request.key, "id": job.id, "state": job.state}
         if job.state == "done":
-            return {**told, **(job.result or {})}
+            result = dict(job.result or {})
+            return {**told, "age_s": self._age_s(result.pop("finished", None)), **result}
         if job.state == "queued" and job.turn:
             told["ahead"] = self._turns.ahead_of(job.turn)
         return told
+
+    def _age_s(self, finished: Any) -> float | None:  # noqa: ANN401 (out of the journal)
+        """Seconds since a result was made; none where the board was started anew since."""
+        started, at_s = finished or ("", 0.0)
+        return max(0.0, self._clock() - at_s) if started == boot() else None
 
     def _revived(self, entry: Entry) -> Job | None:
         """A measurement out of the journal; none if it cannot be taken up any more."""

@@ -7,8 +7,8 @@ import socket
 import ssl
 import threading
 import time
-from collections.abc import Callable, Mapping
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -34,7 +34,7 @@ class Patience:
         unreachable_s: an agent that cannot be reached for so long is given up; restarting one takes less.
         total_s: a measurement or a batch of images that has not come back after this long is given up.
         first_pause_s: before the second attempt; doubles with each one.
-        longest_pause_s: between attempts.
+        longest_pause_s: from one attempt to the next, unless the first takes longer.
     """
 
     connect_s: float = 10.0
@@ -131,19 +131,22 @@ class AgentClient:
         began, failing_since = time.monotonic(), None
         pause_s = patience.first_pause_s
         while True:
+            asked_at = time.monotonic()
             try:
                 return attempt()
             except (UnreachableError, RefusedError) as error:
                 if isinstance(error, RefusedError) and error.status not in (*_LATER, *_AGAIN):
                     raise
                 later = isinstance(error, RefusedError) and error.status in _LATER  # it is well, and busy
-                next_at = time.monotonic() + pause_s
-                failing_since = None if later else failing_since or time.monotonic()
+                now = time.monotonic()
+                # Who was held until there was no news has waited, and would miss its turn if it stayed away now.
+                next_at = max(now + patience.first_pause_s, asked_at + pause_s)
+                failing_since = None if later else failing_since or now
                 if failing_since is not None and next_at - failing_since > patience.unreachable_s:
                     raise
                 if next_at - began > patience.total_s:
                     raise
-            time.sleep(pause_s)
+            time.sleep(next_at - now)
             pause_s = min(2 * pause_s, patience.longest_pause_s)
 
     def _negotiate_and_send(self, request: Request, patience: Patience) -> bytes:
@@ -169,14 +172,9 @@ class AgentClient:
     def _send(self, request: Request, patience: Patience) -> bytes:
         """One attempt."""
         connection = self._connection(patience)
-        allowed_s = patience.answer_s + request.held_s + len(request.body) / _SLOWEST_BYTES_PER_S
-        timer = threading.Timer(patience.connect_s + allowed_s, _cut, (connection,))
-        timer.daemon = True
         try:
             connection.connect()
-            connection.sock.settimeout(allowed_s)
-            timer.start()  # the time-out is for each packet, this is for all of them
-            return self._exchange(connection, request)
+            return self._exchange(connection, request, patience)
         except ssl.SSLCertVerificationError as error:
             raise DeviceError(
                 f"the certificate of {self.place} is not trusted ({error.verify_message}); copy the agent's "
@@ -188,17 +186,19 @@ class AgentClient:
                 f"no answer from the agent at {self.place} ({why}); is it running, and is this its address?"
             ) from error
         finally:
-            timer.cancel()
             connection.close()
 
-    def _exchange(self, connection: http.client.HTTPConnection, request: Request) -> bytes:
+    def _exchange(self, connection: http.client.HTTPConnection, request: Request, patience: Patience) -> bytes:
+        sock = connection.sock  # forgotten there with the headers of a last answer, whose body still comes from it
         headers = {"Content-Type": request.kind, "Content-Length": str(len(request.body)), **dict(request.headers)}
         if self._token is not None:
             headers["Authorization"] = f"Bearer {self._token}"
-        with suppress(BrokenPipeError, ConnectionResetError):  # an answer before all was sent: most likely a refusal
-            connection.request(request.method, request.path, request.body, headers)
-        response = connection.getresponse()
-        body = response.read(MOST_REPLY_BYTES + 1)
+        with _within(patience.answer_s + request.held_s + len(request.body) / _SLOWEST_BYTES_PER_S, sock):
+            with suppress(BrokenPipeError, ConnectionResetError):  # answered before all was sent: refused, most likely
+                connection.request(request.method, request.path, request.body, headers)
+            response = connection.getresponse()
+        with _within(patience.answer_s + min(response.length or 0, MOST_REPLY_BYTES) / _SLOWEST_BYTES_PER_S, sock):
+            body = response.read(MOST_REPLY_BYTES + 1)
         if len(body) > MOST_REPLY_BYTES:
             raise UnreachableError(f"the agent at {self.place} answered more than {MOST_REPLY_BYTES} bytes")
         if response.headers.get("Content-Length") != str(len(body)):  # cut off, perhaps in the middle of the headers
@@ -223,11 +223,22 @@ class AgentClient:
         return http.client.HTTPConnection(self._host, self._port, timeout=patience.connect_s)
 
 
-def _cut(connection: http.client.HTTPConnection) -> None:
-    sock = connection.sock
-    if sock is not None:
+@contextmanager
+def _within(seconds: float, sock: socket.socket) -> Iterator[None]:
+    """Cut a connection off when what is done here takes longer: a time-out of its own is for each packet."""
+
+    def cut() -> None:
         with suppress(OSError):
-            sock.shutdown(socket.SHUT_RDWR)
+            socket.socket.shutdown(sock, socket.SHUT_RDWR)  # an encrypted one's own also forgets its keys, in use there
+
+    sock.settimeout(seconds)
+    timer = threading.Timer(seconds, cut)
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
 
 
 def _split(url: str) -> tuple[str, str, int]:

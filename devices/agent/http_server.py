@@ -19,6 +19,8 @@ from devices.agent.protocol import JSON_TYPE, RefusedError
 from devices.agent.wire import WireError, dump
 
 _BUSY = b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 1\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+_HEAD_BYTES = 64 * 1024
+"""Most of a request before its body: it is in memory before anybody has shown a token."""
 _DRAIN_S = 2.0
 _DRAIN_BYTES = 4 * 1024 * 1024
 
@@ -104,7 +106,8 @@ class RequestHandler(http.server.BaseHTTPRequestHandler):
         if self.server.tls:
             self.request = self.server.tls.wrap_socket(self.request, server_side=True)
         super().setup()
-        self.rfile = io.BufferedReader(_Deadlined(self.connection, lambda: self._deadline))
+        self._arriving = _Deadlined(self.connection, lambda: self._deadline, self.server.limits.request_s)
+        self.rfile = io.BufferedReader(self._arriving)
 
     def finish(self) -> None:
         """Close what `setup` opened."""
@@ -137,6 +140,7 @@ class RequestHandler(http.server.BaseHTTPRequestHandler):
         if size > most_bytes:
             raise RefusedError(413, "too_large", f"the request has {size} bytes; at most {most_bytes} are read")
         self._deadline += size / self.server.limits.bytes_per_s
+        self._arriving.left = size
         return size
 
     def _respond(self) -> None:
@@ -188,7 +192,7 @@ class RequestHandler(http.server.BaseHTTPRequestHandler):
             self.wfile.flush()
             self.connection.shutdown(socket.SHUT_WR)
             self._deadline = time.monotonic() + _DRAIN_S
-            left = _DRAIN_BYTES
+            left = self._arriving.left = _DRAIN_BYTES
             while left > 0 and (block := self.rfile.read1(65536)):
                 left -= len(block)
         except (OSError, ValueError):
@@ -204,10 +208,20 @@ class RequestHandler(http.server.BaseHTTPRequestHandler):
 
 
 class _Deadlined(io.RawIOBase):
-    """Bytes of a connection until a moment, however slowly they drip."""
+    """Bytes of a connection: no more than may come, until a moment, however slowly they drip.
 
-    def __init__(self, connection: socket.socket, deadline: Callable[[], float]) -> None:
-        self._connection, self._deadline = connection, deadline
+    Args:
+        connection: where they come from.
+        deadline: tells the moment.
+        silence_s: longest time without any.
+
+    Attributes:
+        left: how many may still come.
+    """
+
+    def __init__(self, connection: socket.socket, deadline: Callable[[], float], silence_s: float) -> None:
+        self._connection, self._deadline, self._silence_s = connection, deadline, silence_s
+        self.left = _HEAD_BYTES
 
     def readable(self) -> bool:
         return True
@@ -216,8 +230,12 @@ class _Deadlined(io.RawIOBase):
         left = self._deadline() - time.monotonic()
         if left <= 0:
             raise TimeoutError("the request took too long to arrive")
-        self._connection.settimeout(left)
-        return self._connection.recv_into(buffer)
+        if self.left <= 0:
+            raise ConnectionAbortedError("the request is longer than it may be")  # an end would make it a shorter one
+        self._connection.settimeout(min(left, self._silence_s))
+        count = self._connection.recv_into(buffer, min(len(buffer), self.left))
+        self.left -= count
+        return count
 
 
 def _printable(text: str) -> str:

@@ -25,8 +25,8 @@ class Limits:
         waiting: turns that may wait for the device.
         waiting_per_client: turns of one client that may wait.
         connections: clients connected at the same time.
-        request_s: for a request's headers to arrive; its body may take longer by one second for every
-            ``bytes_per_s`` bytes.
+        request_s: for a request's headers to arrive, and the longest silence within its body, which may take longer by
+            one second for every ``bytes_per_s`` bytes.
         bytes_per_s: slowest upload.
         wait_s: longest that a request is held until there is news.
         lease_s: a place in the queue that nobody asks about for so long is given up.

@@ -30,11 +30,13 @@ from devices.agent.upload import upload
 from devices.artifact import Artifact, Format
 from devices.device import DeviceInfo, FloatArray, LoadedModel
 from devices.errors import DeviceError
-from devices.measurement import Measurement, MeasureSettings
+from devices.measurement import AGE, Measurement, MeasureSettings
 
 _HELD_S = 20.0
 _HURRY_S = 3.0
 _UPLOADS = 3
+_LONGEST_PREDICTION_S = 86400.0
+_LONGEST_AGE_S = 1e9
 _IMAGES_BYTES = 8 * MIB
 _Answer = TypeVar("_Answer")
 
@@ -70,7 +72,7 @@ class Offer:
             formats=tuple(kind for kind in get_args(Format) if kind in formats),
             info=info_from_json(wire.get(device, "info", dict)),
             unavailable_reason=None if reason is None else str(reason),
-            prediction_s=wire.get(limits, "prediction_s", float),
+            prediction_s=_seconds(limits, "prediction_s", _LONGEST_PREDICTION_S),
         )
 
 
@@ -159,7 +161,12 @@ class Link:
                 f"the board at {self._client.place} is another than at the beginning: it was {offer.info.key} and is "
                 f"{now.key} (another machine, or another version of its runtime); start anew"
             )
-        return measurement_from_json(wire.get(told, "measurement", dict), request, offer.info.name)
+        made = measurement_from_json(wire.get(told, "measurement", dict), request, offer.info.name)
+        if dict(made.environment).get("simulated"):
+            return made  # the same at every time
+        told = {"age_s": 0.0, **told}  # an agent that does not tell is of an earlier version
+        age_s = math.nan if told["age_s"] is None else _seconds(told, "age_s", _LONGEST_AGE_S)
+        return replace(made, environment=(*made.environment, (AGE, f"{age_s:.3f}")))
 
     def open(self, artifact: Artifact, threads: int) -> LoadedModel:
         """Load a model file on the board.
@@ -262,6 +269,18 @@ class _RemoteModel:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+
+def _seconds(message: Mapping[str, Any], name: str, most: float) -> float:
+    """A field that holds seconds.
+
+    Raises:
+        WireError: it does not, or as many as nobody means.
+    """
+    value = wire.get(message, name, float)
+    if not 0 <= value <= most:
+        raise wire.WireError(f"{name!r} is {value}; it has to be seconds, from 0 to {most:g}")
+    return value
 
 
 def _logits(shape: list[Any], payload: memoryview, count: int) -> FloatArray:

@@ -43,6 +43,8 @@ JSON_TYPE = "application/json"
 FRAME_TYPE = "application/x-hwnas-frame"
 
 _MOST_PIXELS = 2**26
+_SHORTEST_S, _LONGEST_S = 1e-9, 1e9
+"""Of an inference: beyond these somebody's clock is wrong, and what is computed from them is no number."""
 _ARTIFACT_FIELDS = tuple(field.name for field in fields(Artifact) if field.name != "path")
 _WORKLOAD_FIELDS = tuple(field.name for field in fields(Workload))
 _SETTINGS_FIELDS = tuple(field.name for field in fields(MeasureSettings))
@@ -258,6 +260,11 @@ def measurement_from_json(data: Mapping[str, Any], request: MeasureRequest, devi
         raise WireError(str(error)) from error
     except Exception as error:  # whatever a number or a text of the wrong kind may raise
         raise WireError(f"the agent's measurement cannot be read: {type(error).__name__}: {error}") from error
+    if not all(_SHORTEST_S <= sample <= _LONGEST_S for sample in made.latencies_s):
+        raise WireError(
+            f"the agent's measurement says that inferences took {min(made.latencies_s)} to {max(made.latencies_s)} s; "
+            f"they take {_SHORTEST_S:g} to {_LONGEST_S:g} s"
+        )
     artifact = request.artifact
     found = (made.artifact_sha256, made.format, made.precision, made.settings.key)
     if found != (artifact.sha256, artifact.format, artifact.precision, request.settings.key):

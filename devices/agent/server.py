@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hmac
 import ipaddress
+import math
 import re
 import ssl
 import time
@@ -36,7 +37,7 @@ from devices.agent.protocol import (
     version_mismatch,
 )
 from devices.agent.store import ArtifactStore, Piece
-from devices.agent.turns import Turn, TurnTaker
+from devices.agent.turns import HUNG, Turn, TurnTaker
 from devices.agent.wire import WireError
 from devices.device import Device
 from devices.errors import DeviceError
@@ -44,6 +45,8 @@ from devices.errors import DeviceError
 SHORTEST_TOKEN = 16
 _DIGEST = "([0-9a-f]{64})"
 _RANGE = re.compile(r"bytes (\d{1,15})-(\d{1,15})/(\d{1,15})")
+_FULL_S = 20.0
+"""An agent that had no room says for so long that it cannot be used; then somebody may try again."""
 _LOOPBACK_NAMES = ("localhost", "127.0.0.1", "[::1]")
 
 
@@ -99,6 +102,7 @@ class Agent:
         self._devices, self._limits, self._log = dict(devices), limits or Limits(), log
         self._token = None if token is None else token.encode()
         self._metrics = Metrics()
+        self._full = (-math.inf, "")
         try:
             directory.mkdir(parents=True, exist_ok=True, mode=0o700)
             self._journal = Journal(directory / "journal.sqlite")
@@ -154,9 +158,17 @@ class Agent:
         for allowed, pattern, answer in _ROUTES:
             found = re.fullmatch(pattern, path)
             if found and method == allowed:
-                return answer(self, _Call(request, found.groups(), query))
+                return self._answered(answer, _Call(request, found.groups(), query))
         message = "there is nothing here by that method and path; GET /protocol tells the versions"
         raise RefusedError(404, "unknown", message)
+
+    def _answered(self, answer: Callable[[Agent, _Call], Answer], call: _Call) -> Answer:
+        try:
+            return answer(self, call)
+        except RefusedError as refusal:
+            if refusal.code == "disk":
+                self._full = (time.monotonic(), str(refusal))
+            raise
 
     def _check_token(self, request: RequestHandler) -> None:
         if self._token is None:
@@ -195,11 +207,18 @@ class Agent:
             name: {
                 "formats": list(served.device.formats),
                 "info": served.device.info().to_json(),
-                "unavailable_reason": served.device.unavailable_reason(),
+                "unavailable_reason": self._unfit() or served.device.unavailable_reason(),
             }
             for name, served in self._devices.items()
         }
         return _json({"devices": devices, "limits": asdict(self._limits)})
+
+    def _unfit(self) -> str | None:
+        """Why nothing can be measured on this board now, whatever its devices say."""
+        if self._turns.hung:
+            return HUNG
+        found_s, reason = self._full
+        return reason if time.monotonic() - found_s < _FULL_S else None
 
     def _protocol(self, call: _Call) -> Answer:
         return _json({"name": PROTOCOL, "versions": list(VERSIONS)})

@@ -55,7 +55,7 @@ class ArtifactStore:
         self._whole, self._partial = directory / "artifacts", directory / "partial"
         self._limits, self._needed = limits, needed
         self._lock = threading.Lock()
-        self._uploading: set[str] = set()
+        self._uploading: dict[str, int] = {}  # by digest: bytes that there will be
         for folder in (self._whole, self._partial):
             folder.mkdir(parents=True, exist_ok=True)
 
@@ -99,7 +99,7 @@ class ArtifactStore:
                 return there, True
             self._check(piece, there)
             try:
-                self._make_room(sha256, piece.total - there)
+                self._make_room(sha256, piece.total)
                 there += _append(partial, source, piece.size)
                 if there < piece.total:
                     return there, False
@@ -144,19 +144,26 @@ class ArtifactStore:
             )
         partial.replace(self._whole / sha256)
 
-    def _make_room(self, sha256: str, wanted: int) -> None:
-        files = sorted(self._files())
-        excess = sum(size for _, size, _ in files) + wanted - self._limits.disk_bytes
-        excess = max(excess, wanted + self._limits.free_bytes - shutil.disk_usage(self._whole).free)
-        needed = {*self._needed(), sha256, *self._uploading}
-        for _, size, path in files:
-            if excess <= 0:
-                return
-            if path.name not in needed:
-                path.unlink(missing_ok=True)
-                excess -= size
-        if excess > 0:
-            raise _no_room(f"there is no room for {wanted} more bytes beside the files that measurements wait for")
+    def _make_room(self, sha256: str, total: int) -> None:
+        """Let go of files until there is room for the rest of this one and of those that are on their way as well."""
+        with self._lock:
+            files = sorted(self._files())
+            there = {path.name: size for _, size, path in files}
+            due = {**self._uploading, sha256: total}
+            wanted = sum(max(0, size - there.get(name, 0)) for name, size in due.items())
+            excess = sum(there.values()) + wanted - self._limits.disk_bytes
+            excess = max(excess, wanted + self._limits.free_bytes - shutil.disk_usage(self._whole).free)
+            needed = {*self._needed(), *due}
+            for _, size, path in files:
+                if excess > 0 and path.name not in needed:
+                    path.unlink(missing_ok=True)
+                    excess -= size
+            if excess > 0:
+                raise _no_room(
+                    f"there is no room for {total - there.get(sha256, 0)} more bytes beside the files that measurements"
+                    " wait for and those that are on their way"
+                )
+            self._uploading[sha256] = total
 
     def _files(self) -> Iterator[tuple[float, int, Path]]:
         for folder in (self._whole, self._partial):
@@ -172,12 +179,12 @@ class ArtifactStore:
         with self._lock:
             if sha256 in self._uploading:
                 raise RefusedError(503, "busy", "this file is being uploaded by another client; ask again in a moment")
-            self._uploading.add(sha256)
+            self._uploading[sha256] = 0
         try:
             yield
         finally:
             with self._lock:
-                self._uploading.discard(sha256)
+                del self._uploading[sha256]
 
 
 def _append(path: Path, source: Source, size: int) -> int:

@@ -14,6 +14,13 @@ from devices.agent.limits import Limits
 from devices.agent.protocol import RefusedError
 from devices.errors import DeviceError
 
+HUNG = "an earlier model has hung on this board and still does; restart the agent"
+_KEPT_PLACES = 64
+
+
+class HungError(DeviceError):
+    """The board hangs, and nothing can be done there."""
+
 
 @dataclass(eq=False)
 class Turn:
@@ -34,7 +41,10 @@ class Turn:
 
 
 class FairQueue:
-    """Turns in order, where each client's first comes before any client's second. Not safe between threads."""
+    """Turns in order, where each client's first comes before any client's second. Not safe between threads.
+
+    A client whose turn is taken out keeps its place in the rotation, so that asking again is no worse than waiting.
+    """
 
     def __init__(self) -> None:
         self._waiting: OrderedDict[str, deque[Turn]] = OrderedDict()
@@ -52,7 +62,7 @@ class FairQueue:
 
     def take(self) -> Turn:
         """The next turn; its client goes to the end of the rotation."""
-        client, turns = next(iter(self._waiting.items()))
+        client, turns = next(place for place in self._waiting.items() if place[1])
         turn = turns.popleft()
         self._waiting.move_to_end(client)
         if not turns:
@@ -65,8 +75,8 @@ class FairQueue:
         if turn not in turns:
             return False
         turns.remove(turn)
-        if not turns:
-            del self._waiting[turn.client]
+        for client in [client for client, left in self._waiting.items() if not left][:-_KEPT_PLACES]:
+            del self._waiting[client]
         return True
 
     def ahead_of(self, turn: Turn) -> int:
@@ -123,15 +133,19 @@ class TurnTaker:
         with self._changed:
             return len(self._queue)
 
-    def add(self, turn: Turn) -> None:
+    def add(self, turn: Turn, *, limited: bool = True) -> None:
         """Queue a turn.
+
+        Args:
+            turn: to be taken after those that wait.
+            limited: whether it may be refused; not where it was promised before the agent was started anew.
 
         Raises:
             RefusedError: too many wait already, of this client or of all.
         """
         with self._changed:
             mine = self._queue.count(turn.client)
-            if len(self._queue) >= self._limits.waiting or mine >= self._limits.waiting_per_client:
+            if limited and (len(self._queue) >= self._limits.waiting or mine >= self._limits.waiting_per_client):
                 message = f"{len(self._queue)} turns wait already, {mine} of this client; ask again later"
                 raise RefusedError(429, "queue_full", message)
             self._queue.add(turn)
@@ -160,8 +174,7 @@ class TurnTaker:
             if not turn.wanted():
                 turn.future.cancel()
             elif self.hung:
-                error = DeviceError("an earlier model has hung on this board and still does; restart the agent")
-                turn.future.set_exception(error)
+                turn.future.set_exception(HungError(HUNG))
             else:
                 self._take(turn)
 
@@ -173,7 +186,7 @@ class TurnTaker:
             self._hung = thread
             with suppress(InvalidStateError):
                 turn.future.set_exception(
-                    DeviceError(f"no answer from the device after {turn.limit_s:g} s: it has hung; restart the agent")
+                    HungError(f"no answer from the device after {turn.limit_s:g} s: it has hung; restart the agent")
                 )
 
 

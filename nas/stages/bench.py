@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from devices import Artifact, Measurement, MeasureSettings
+from devices.measurement import AGE
 from nas.campaign import Pair
 from nas.distributed.lease import Lease
 from nas.ledger import Ledger
@@ -114,8 +115,10 @@ class Bench:
 def dated(measurement: Measurement, unit: str | None = None) -> Measurement:
     """The measurement with the moment by a clock that nobody sets: that of this machine, wherever the device is.
 
+    A result that waited at its agent until somebody asked again is as old as the agent says.
+
     Args:
-        measurement: just made.
+        measurement: just come.
         unit: of a pool, where one measured; moments of one unit are no neighbours of another's.
     """
     if dict(measurement.environment).get("simulated"):
@@ -125,5 +128,6 @@ def dated(measurement: Measurement, unit: str | None = None) -> Measurement:
     except OSError:
         boot = "unknown"
     where = boot if unit is None else f"{boot}@{unit}"
-    moment = ((BOOT, where), (TIME, f"{time.monotonic():.3f}"))
+    waited_s = float(dict(measurement.environment).get(AGE, 0.0))
+    moment = ((BOOT, where), (TIME, f"{time.monotonic() - waited_s:.3f}"))
     return replace(measurement, environment=(*measurement.environment, *moment))

@@ -67,9 +67,15 @@ def _make_target(config: Config, section: TargetSection, note: Callable[[str], N
     reason = device.unavailable_reason()
     if reason is not None:
         raise NasError(f"target {section.name!r}: device {section.device!r} cannot be used here: {reason}")
-    chosen = section.format or device.formats[0]
-    if chosen not in device.formats:
-        allowed = ", ".join(device.formats)
+    formats = device.formats
+    if not formats:  # an agent that has just gone away, or is of a later version
+        raise NasError(
+            f"target {section.name!r}: device {section.device!r} names no kind of model file that is known here; ask "
+            "`nas devices check`"
+        )
+    chosen = section.format or formats[0]
+    if chosen not in formats:
+        allowed = ", ".join(formats)
         raise NasError(f"target {section.name!r}: {section.device!r} runs no {chosen!r} files; allowed: {allowed}")
     if (chosen, section.precision) not in FILE_NAMES:
         written = ", ".join(precision for kind, precision in FILE_NAMES if kind == chosen)

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from devices import Artifact, DeviceError, Format, Measurement, MeasureSettings, OnnxRuntimeTensorRT, TensorRTDevice
+from devices.gpu import gpu_model
 from devices.jetson_state import moved, read_board
 from devices.trtexec import parse_times, parse_version
 
@@ -179,12 +180,31 @@ def test_folder_that_cannot_be_written_is_a_row(board: Board, artifact: Artifact
 def test_power_mode_is_part_of_who_the_device_is(board: Board) -> None:
     info = board.device().info()
     assert (info.kind, info.runtime, info.runtime_version) == ("gpu", "tensorrt", "10.3.0")
-    assert dict(info.options) == {"fp16": "False", "cuda_graph": "True", "power_mode": "15W"}
+    told = {"fp16": "False", "cuda_graph": "True", "power_mode": "15W", "gpu": gpu_model()}
+    assert dict(info.options) == told
     executable(board.folder / "bin" / "nvpmodel", "#!/bin/sh\nprintf 'NV Power Mode: MAXN\\n0\\n'\n")
     assert dict(board.device().info().options)["power_mode"] == "MAXN"
     assert board.device().info().key != info.key
     (board.folder / "bin" / "nvpmodel").unlink()
     assert dict(board.device().info().options)["power_mode"] == "unknown"
+
+
+def test_gpu_is_part_of_who_the_device_is_and_of_its_engines(
+    board: Board, artifact: Artifact, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    keys = set()
+    for name in ("A2, 10 multiprocessors, 128-bit memory", "A16, 10 multiprocessors, 128-bit memory"):
+        monkeypatch.setattr("devices.tensorrt.gpu_model", lambda name=name: name)
+        keys.add(board.device().info().key)
+        assert board.device().measure(artifact, SETTINGS).ok
+    assert len(keys) == len(list((board.folder / "engines").glob("*.engine"))) == 2
+
+
+def test_times_that_wander_are_flagged(board: Board, artifact: Artifact) -> None:
+    board.write_times([row(200.0 + i, 0.5 + i / 200) for i in range(100)])
+    assert board.device().measure(artifact, SETTINGS).flags == ("unsteady", "drifting")
+    board.write_times([row(200.0 + i, 0.5) for i in range(100)])
+    assert board.device().measure(artifact, SETTINGS).flags == ()
 
 
 def test_wrong_request_is_a_row(board: Board, tiny_artifacts: dict[Format, Artifact], tmp_path: Path) -> None:
@@ -256,3 +276,43 @@ def test_onnxruntime_without_tensorrt_says_so() -> None:
         pytest.skip("ONNX Runtime has TensorRT here; the contract runs it")
     assert "onnxruntime-gpu" in reason
     assert (device.info().kind, device.info().runtime_version) == ("gpu", "missing")
+
+
+@pytest.fixture
+def provider(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[Path]:
+    """ONNX Runtime as it is where it was built with TensorRT, and the folders of engines that it was given."""
+    onnxruntime = pytest.importorskip("onnxruntime")
+    name, folders = "TensorrtExecutionProvider", []
+
+    class Session(onnxruntime.InferenceSession):  # type: ignore[misc]
+        def __init__(self, content: bytes, options: Any, providers: list[tuple[str, dict[str, Any]]]) -> None:
+            folders.append(Path(providers[0][1]["trt_engine_cache_path"]))
+            super().__init__(content, options, providers=["CPUExecutionProvider"])
+
+        def get_providers(self) -> list[str]:
+            return [name]
+
+    monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: [name])
+    monkeypatch.setattr(onnxruntime, "InferenceSession", Session)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    return folders
+
+
+def test_onnxruntime_keeps_the_engines_of_each_file_apart(
+    *,
+    board: Board,
+    provider: list[Path],
+    tiny_artifacts: dict[Format, Artifact],
+    tiny_int8_artifacts: dict[Format, Artifact],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    device, keys = OnnxRuntimeTensorRT(), set()
+    for gpu in ("A2", "A2", "A16"):
+        monkeypatch.setattr("devices.onnxruntime_tensorrt.gpu_model", lambda gpu=gpu: gpu)
+        for artifact in (tiny_artifacts["onnx"], tiny_int8_artifacts["onnx"]):
+            device.open(artifact).close()
+        keys.add(device.info().key)
+        assert dict(device.info().options)["power_mode"] == "15W"
+    first, again, other = provider[:2], provider[2:4], provider[4:]
+    assert first == again and len({*first, *other}) == 4 and all(folder.is_dir() for folder in provider)
+    assert len(keys) == 2

@@ -73,6 +73,16 @@ def test_measurement_says_what_was_found(measure: Any) -> None:
     assert measurement.load_s is not None and measurement.first_inference_s is not None
 
 
+def test_instruction_sets_are_part_of_who_a_device_is(broken: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
+    keys = set()
+    for features in ("", "avx2 avx512_vnni", "avx2 avx512_vnni amx_int8"):
+        monkeypatch.setattr("devices.worker_device.cpu_features", lambda features=features: features)
+        info = broken.Healthy().info()
+        assert info.options == ((("cpu_features", features),) if features else ())
+        keys.add(info.key)
+    assert len(keys) == 3
+
+
 def test_another_visit_is_not_thorough(measure: Any) -> None:
     again = measure("Healthy", settings=replace(SETTINGS, visit=2, thorough=False))
     assert again.ok and again.peak_memory_bytes is None and again.load_s is not None

@@ -115,6 +115,39 @@ def test_what_was_asked_for_survives_the_agent(start: Start, asked: Ask, countin
     assert len(counting.measured) == 2
 
 
+def test_an_agent_with_a_full_queue_can_be_started_anew(start: Start, asked: Ask, counting: Any) -> None:
+    counting.go_on.clear()
+    bench, turns = start(waiting=2)
+    turns.start()
+    bench.ask(asked(content=b"running"), 0)
+    counting.begun.wait(60)
+    for content in (b"first", b"second"):
+        bench.ask(asked(content=content), 0)
+    bench, again = start(waiting=2)
+    counting.go_on.set()
+    turns.stop(60)
+    again.start()
+    for content in (b"running", b"first", b"second"):
+        assert bench.ask(asked(content=content), 20)["state"] == "done"
+    again.stop(10)
+
+
+def test_a_result_says_how_long_it_waited(
+    start: Start, asked: Ask, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock.now = 100.0
+    bench, turns = start()
+    turns.start()
+    assert bench.ask(asked(), 20)["age_s"] == 0.0
+    clock.now = 130.5
+    assert bench.ask(asked(), 0)["age_s"] == 30.5
+    turns.stop(10)
+    clock.now = 140.0
+    assert start()[0].ask(asked(), 0)["age_s"] == 40.0  # by the clock of the machine, which went on
+    monkeypatch.setattr("devices.agent.bench.boot", lambda: "another")
+    assert start()[0].ask(asked(), 0)["age_s"] is None
+
+
 def test_refusals(start: Start, asked: Ask, model: Callable[..., Artifact], settings: MeasureSettings) -> None:
     bench, _ = start(waiting=1)
     for request, code in (

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -17,7 +18,8 @@ from typing import Any
 
 import pytest
 
-from devices import Artifact, FakeDevice, MeasureSettings
+from devices import Artifact, DeviceError, FakeDevice, MeasureSettings
+from devices.agent.client import AgentClient, Patience, Request, UnreachableError
 from devices.agent.server import Agent
 
 Serve = Callable[..., Agent]
@@ -250,6 +252,44 @@ def test_what_is_no_agent_is_a_row(
 ) -> None:
     failed = remote(impostor(ANSWERS[kind]), unreachable_s=0.05).measure(model(), settings)
     assert "agent" in str(failed.error)
+
+
+@pytest.mark.parametrize("seconds", [b"1e999", b"-1.0", b"1e7", b'"long"'])
+def test_an_agent_that_asks_for_absurd_patience_is_a_row(
+    *, seconds: bytes, serve: Serve, remote: Any, model: Model, settings: MeasureSettings,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    agent = serve({"cpu": FakeDevice()})
+    monkeypatch.setattr(
+        "devices.agent.server.wire.dump",
+        lambda message: json.dumps(message).encode().replace(b'"prediction_s": 300.0', b'"prediction_s": ' + seconds),
+    )
+    device = remote(agent.url)
+    assert "'prediction_s' is" in str(device.measure(model(), settings).error)
+    with pytest.raises(DeviceError, match="'prediction_s' is"):
+        device.open(model())
+
+
+def test_an_answer_that_drips_for_ever_is_given_up() -> None:
+    listener, cut = socket.create_server(("127.0.0.1", 0)), threading.Event()
+
+    def drip() -> None:
+        client, _ = listener.accept()
+        with client, contextlib.suppress(OSError):
+            client.recv(65536)
+            client.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 5000\r\nConnection: close\r\n\r\n")
+            for _ in range(5000):
+                client.sendall(b" ")
+                time.sleep(0.05)
+        cut.set()
+
+    threading.Thread(target=drip, daemon=True).start()
+    patience = Patience(connect_s=1.0, answer_s=0.5, unreachable_s=0.1, total_s=0.1)
+    client = AgentClient(f"http://127.0.0.1:{listener.getsockname()[1]}", None, None, patience)
+    with pytest.raises(UnreachableError, match="no answer"):
+        client.ask(Request("GET", "/v1/devices"))
+    assert cut.wait(60)
+    listener.close()
 
 
 def test_an_agent_of_a_later_version_is_a_row_that_says_so(

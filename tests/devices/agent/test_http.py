@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import socket
@@ -153,6 +154,31 @@ def test_slow_clients_are_cut_off_and_others_served(serve: Serve) -> None:
     answer = said(agent, head, b"x", b"x", pause_s=1.0)
     assert answer == b"" or answer.startswith(b"HTTP/1.1 408 ")
     assert http(agent, "GET", "/health")[0] == 200
+
+
+def test_no_more_is_read_before_the_body_than_headers_need(serve: Serve, log: list[str]) -> None:
+    agent = serve({"cpu": FakeDevice()}, token=WORDS)
+    words = b"GET /health HTTP/1.1\r\nHost: localhost\r\n" + b"A: %s\r\n" % (b"x" * 20_000) * 3
+    assert said(agent, words + b"\r\n").startswith(b"HTTP/1.1 200 ")
+    with socket.create_connection(("127.0.0.1", port_of(agent)), timeout=60) as connection:
+        connection.sendall(words + b"A: %s" % (b"x" * 10_000))  # and no end of headers
+        with contextlib.suppress(ConnectionResetError):
+            assert connection.recv(100) == b""
+    assert any("longer than it may be" in line for line in log)
+
+
+def test_silence_ends_an_upload_and_lets_go_of_its_file(serve: Serve) -> None:
+    agent = serve({"cpu": FakeDevice()}, request_s=1.0, bytes_per_s=100)
+    content = b"0123456789" * 20_000
+    path = f"/v1/artifacts/{hashlib.sha256(content).hexdigest()}"
+    head = (
+        f"PUT {path} HTTP/1.1\r\nHost: localhost\r\nContent-Length: 200000\r\nContent-Range: bytes 0-199999/200000\r\n"
+    )
+    answer = said(agent, f"{head}\r\n".encode() + content[:150_000])  # its length would allow 2000 s
+    assert answer == b"" or answer.startswith(b"HTTP/1.1 408 ")
+    there = http(agent, "GET", path)[1]["received"]
+    assert 100_000 < there <= 150_000
+    assert http(agent, "PUT", path, content[there:], Content_Range=f"bytes {there}-199999/200000")[1]["whole"]
 
 
 def test_too_many_connections_are_told_to_come_again(serve: Serve) -> None:

@@ -96,6 +96,7 @@ def test_measurements_come_back_under_the_name_they_have_here(request_: MeasureR
     [
         {"artifact_sha256": "0" * 64}, {"format": "tflite"}, {"settings": {}}, {"settings": {"threads": 2}},
         {"latencies_s": []}, {"latencies_s": [-1.0]}, {"latencies_s": ["fast"]}, {"latencies_s": [10**400]},
+        {"latencies_s": [1e-3, 0.0]}, {"latencies_s": [5e-324]}, {"latencies_s": [1e300]},
         {"latencies_s": None}, {"load_s": "quick"}, {"load_s": -1}, {"peak_memory_bytes": True}, {"error": "too"},
         {"environment": []}, {"source": "predicted"}, {"colour": "blue"},
     ],

@@ -16,6 +16,7 @@ import pytest
 
 from devices import Artifact, DeviceError, FakeDevice, Measurement, MeasureSettings, get_device
 from devices.agent.server import Agent
+from devices.measurement import AGE
 
 Serve = Callable[..., Agent]
 Model = Callable[..., Artifact]
@@ -172,13 +173,18 @@ def test_a_hung_device_is_a_row_and_nothing_is_measured_beside_it(
     agent = serve({"cpu": counting, "healthy": FakeDevice()}, grace_s=0.2)
     hasty = replace(settings, timeout_s=0.2)
     stuck, healthy = remote(agent.url, device="cpu"), remote(agent.url, device="healthy")
+    assert healthy.unavailable_reason() is None
     assert "has hung" in str(stuck.measure(model(), hasty).error)
     assert "restart the agent" in str(healthy.measure(model(), settings).error)
     assert health(agent) == 503
+    assert "restart the agent" in str(healthy.unavailable_reason())
     counting.go_on.set()
     while health(agent) == 503:
         time.sleep(0.01)
-    assert healthy.measure(model(), settings).ok
+    assert healthy.unavailable_reason() is None
+    # Somebody else asks: that the board hung is not kept for them.
+    assert remote(agent.url, device="cpu").measure(model(), hasty).ok
+    assert remote(agent.url, device="healthy").measure(model(), settings).ok
 
 
 def health(agent: Agent) -> int:
@@ -207,6 +213,32 @@ def test_the_device_has_to_be_chosen_where_there_are_several(
     assert "choose one with the option device: one, other" in str(remote(url).measure(model(), settings).error)
     assert "no device 'third'" in str(remote(url, device="third").unavailable_reason())
     assert remote(url, device="other").measure(model(), settings).ok
+
+
+def test_a_board_without_room_says_so_until_somebody_may_try_again(
+    serve: Serve, remote: Any, model: Model, settings: MeasureSettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    agent = serve({"cpu": FakeDevice()}, free_bytes=2**60)
+    device = remote(agent.url)
+    assert device.unavailable_reason() is None
+    assert "no room" in str(device.measure(model(), settings).error)
+    assert "no room for 5 more bytes" in str(remote(agent.url).unavailable_reason())
+    monkeypatch.setattr("devices.agent.server._FULL_S", 0.0)
+    assert device.unavailable_reason() is None
+
+
+def test_a_result_that_waited_is_as_old_as_it_is(
+    serve: Serve, remote: Any, counting: Any, model: Model, settings: MeasureSettings
+) -> None:
+    counting.simulated = False
+    agent = serve({"cpu": counting})
+    began_s = time.monotonic()
+    first = dict(remote(agent.url).measure(model(), settings).environment)
+    time.sleep(0.3)
+    again = dict(remote(agent.url).measure(model(), settings).environment)
+    assert len(counting.measured) == 1
+    assert float(first[AGE]) >= 0.0
+    assert 0.3 <= float(again[AGE]) <= time.monotonic() - began_s
 
 
 def test_another_board_at_the_same_address_is_not_taken_for_the_first(

@@ -98,6 +98,25 @@ def test_the_longest_unused_make_room_and_those_that_are_waited_for_stay(make: M
     assert store.used_bytes == 30
 
 
+def test_files_on_their_way_are_promised_their_room(make: Make) -> None:
+    store, old, first, second = make(disk_bytes=30), b"longest unused", b"0123456789", b"another file....."
+    put(store, old)
+
+    class Slow(io.BytesIO):
+        def read(self, size: int | None = -1) -> bytes:
+            if not self.tell():  # 5 of 10 bytes have not come: there is room for 17 more only without the old file
+                with pytest.raises(RefusedError, match="no room for 21 more bytes"):
+                    store.receive("0" * 64, Piece(0, 21, 21), io.BytesIO())
+                put(store, second)
+                assert not store.path(named(old)).exists()
+            return super().read(size)
+
+    assert store.receive(named(first), Piece(0, 5, 10), io.BytesIO(first[:5])) == (5, False)
+    assert store.receive(named(first), Piece(5, 5, 10), Slow(first[5:])) == (10, True)
+    assert store.used_bytes == 27
+    put(store, old[:3])  # what has come is not counted twice
+
+
 def test_a_file_is_uploaded_by_one_client_at_a_time(make: Make) -> None:
     store, content = make(), b"0123456789"
 

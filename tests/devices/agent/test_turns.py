@@ -46,6 +46,26 @@ def test_removed_turns_are_not_taken() -> None:
     assert [queue.take(), queue.take()] == [turns[0], turns[2]]
 
 
+def test_who_gives_up_a_turn_keeps_the_place_in_the_rotation() -> None:
+    queue = FairQueue()
+    for it in (first := turn("patient"), turn("a"), turn("b")):
+        queue.add(it)
+    assert queue.remove(first)
+    assert [queue.take().client, queue.take().client] == ["a", "b"]
+    for it in (turn("a"), turn("b"), asked := turn("patient")):
+        queue.add(it)
+    assert queue.ahead_of(asked) == 0 and queue.take() is asked
+    assert [queue.take().client for _ in range(len(queue))] == ["a", "b"]
+
+
+def test_places_of_those_who_do_not_come_back_are_not_kept_for_ever() -> None:
+    queue = FairQueue()
+    for number in range(1000):
+        queue.add(given_up := turn(str(number)))
+        queue.remove(given_up)
+    assert len(queue) == 0 and len(queue._waiting) <= 100
+
+
 def test_too_many_turns_are_refused() -> None:
     taker = TurnTaker(Limits(waiting=3, waiting_per_client=2))
     taker.add(turn("a"))
@@ -55,7 +75,8 @@ def test_too_many_turns_are_refused() -> None:
     taker.add(turn("b"))
     with pytest.raises(RefusedError, match="3 turns wait already"):
         taker.add(turn("c"))
-    assert taker.waiting == 3
+    taker.add(turn("c"), limited=False)
+    assert taker.waiting == 4
 
 
 def test_turns_that_nobody_wants_any_more_are_left_out() -> None:
