@@ -7,8 +7,6 @@ from dataclasses import asdict, replace
 from typing import Any, Literal, get_args
 
 from pydantic import Field, field_validator, model_validator
-from sqlalchemy import make_url
-from sqlalchemy.exc import ArgumentError
 
 import nas.torch_devices  # noqa: F401 (registers them: targets may name them)
 from devices import (
@@ -28,6 +26,7 @@ from latency_predictors import MINIMUM_CHECKED, predictor_names
 from nas.candidate import ACCURACY, latency_metric, metric_names
 from nas.config.errors import nearest
 from nas.config.late import ConfirmSection, ExportSection, FleetSection, check_fleet
+from nas.config.ledger_url import LedgerUrl
 from nas.config.pools import PoolSection, UnitSection, check_pools
 from nas.config.section import FileName, Section
 from nas.objective import Limit, Objective, Problem
@@ -254,19 +253,7 @@ class Config(Section):
     fleet: FleetSection | None = None
     confirm: ConfirmSection = ConfirmSection()
     export: ExportSection = ExportSection()
-    ledger: str | None = None
-
-    @field_validator("ledger")
-    @classmethod
-    def _from_anywhere(cls, ledger: str | None) -> str | None:
-        """A file stays the same one when the run is gone on with from another folder."""
-        try:
-            url = make_url(ledger or "")
-        except ArgumentError:  # told when it is opened
-            return ledger
-        if url.get_backend_name() != "sqlite" or url.database in (None, "", ":memory:"):
-            return ledger
-        return url.set(database=str(user_path(str(url.database)).absolute())).render_as_string(hide_password=False)
+    ledger: LedgerUrl | None = None
 
     @model_validator(mode="before")
     @classmethod

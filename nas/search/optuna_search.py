@@ -73,7 +73,9 @@ class OptunaSearcher:
         self._sampler, self._sampler_options = sampler, dict(sampler_options or {})
         self._seed = int(rng.integers(2**32))
         self._parameters = Parameters(space)
-        self._header = {**state_header(self.name, space, problem), "sampler": sampler, "judged_by": judged_by}
+        self._header = {**state_header(self.name, space, problem), "sampler": sampler}
+        if storage is not None:
+            self._header["judged_by"] = judged_by
         self._next_sampler(0)  # wrong options are found out before anything is stored
         self._open(storage, study or "search")
         with optuna_errors(f"reading study {self._store.name!r}"):

@@ -48,7 +48,9 @@ def search_on(
         NasError: a history that does not belong to this search, or what the evaluator or the measuring raises.
     """
     section, progress = context.config.search, context.progress
-    searcher = make_searcher(context.config, context.rng(*folder), problem, judged_by=made_of(context))
+    stored = problem is None and section.options.get("storage") is not None
+    judged_by = made_of(context) if stored else ()
+    searcher = make_searcher(context.config, context.rng(*folder), problem, judged_by=judged_by)
     if known:
         searcher.tell(known)
     history = History(context.path(*folder), folder[0])
