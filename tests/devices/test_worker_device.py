@@ -174,7 +174,7 @@ def once_hanging(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Ca
     threads: list[threading.Thread] = []
 
     def watch(act: Callable[[int], None]) -> None:
-        while not place.exists():
+        while not (place.exists() and place.read_bytes()):  # it is there before its content is
             time.sleep(0.01)
         act(int(place.read_text(encoding="ascii")))
 
