@@ -15,13 +15,14 @@ from nas.config import Config, make_config
 from nas.distributed import evaluation
 from nas.distributed.evaluation import Evaluators, evaluating
 from nas.errors import NasError
+from nas.files import write_json
 from nas.pipeline import prepare
 from nas.progress import Silent
 from nas.run_directory import RunDirectory
 from nas.stages.context import Context
 from search_spaces import Architecture, SpaceError
 from supernet import Supernet
-from supernet.checkpoint import save_weights
+from supernet.checkpoint import save_weights, weights_digest
 
 SPACE = {"widths": [0.5], "depths": [1, 2], "kernels": [3, 5], "expansions": [2, 3], "resolutions": [8]}
 
@@ -81,6 +82,7 @@ def surroundings(tmp_path_factory: pytest.TempPathFactory) -> Surroundings:
     run = prepare(config(1), path)
     (path / "train").mkdir()
     save_weights(path / "train", Supernet(run.config.make_space()).shared.state_dict())
+    write_json(run.result("train"), {"weights_sha256": weights_digest(path / "train")})
 
     def make(evaluators: int) -> tuple[Context, Notes]:
         notes = Notes()
