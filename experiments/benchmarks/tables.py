@@ -44,6 +44,7 @@ _TABLE = re.compile(
     re.DOTALL,
 )
 
+_MISSED_SHOWN = 4
 # The first work that a space's module cites.
 _PAPER = re.compile(r"[A-Z][\w'-]+(?: et al\.| and [A-Z][\w'-]+)? (?:19|20)\d\d")
 
@@ -97,12 +98,14 @@ def filled(text: str, results: Mapping[str, Mapping[str, Any]]) -> str:
 
 
 def summary_table(results: Mapping[str, Mapping[str, Any]]) -> str:
-    """A row for each benchmark: how many of its figures hold, and those that do not."""
+    """A row for each benchmark: how many of its figures hold, and those that do not, or where they stand if many."""
     lines = []
     for name, result in results.items():
         claims = result["claims"]
         missed = [claim for claim in claims if not claim["holds"]]
         texts = [f"{claim['name']}: {_found(claim)}, asked for {_asked(claim)}" for claim in missed]
+        if len(texts) > _MISSED_SHOWN:
+            texts = [f"[{len(texts)} of them](experiments/results/README.md#{name})"]
         counted = f"{len(claims) - len(missed)} of {len(claims)}"
         link = f"[{name}](experiments/results/{name}.json)"
         lines.append([link, _purpose(result), counted, "<br>".join(texts) or "–"])
