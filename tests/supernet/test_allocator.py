@@ -8,7 +8,6 @@ import pytest
 
 from supernet.allocator import memory_kept
 
-
 PROGRAM = """
 from pathlib import Path
 import torch
@@ -29,7 +28,7 @@ print(kept, resident_mb() - before)
 
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="only glibc can be told to keep freed memory")
 def test_freed_memory_stays_while_it_is_kept_and_goes_back_after() -> None:
-    """In a process of its own: where an allocation has ever failed, glibc serves large ones in another way from then on."""
+    """In a process of its own: where an allocation has ever failed, glibc serves large ones in another way afterwards."""
     done = subprocess.run([sys.executable, "-c", PROGRAM], capture_output=True, text=True, check=True)
     kept, after = map(float, done.stdout.split())
     assert kept > 150
