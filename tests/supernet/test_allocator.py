@@ -28,7 +28,7 @@ print(kept, resident_mb() - before)
 
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="only glibc can be told to keep freed memory")
 def test_freed_memory_stays_while_it_is_kept_and_goes_back_after() -> None:
-    """In a process of its own: where an allocation has ever failed, glibc serves large ones in another way afterwards."""
+    """In a process of its own: where an allocation has ever failed, glibc serves large ones in another way."""
     done = subprocess.run([sys.executable, "-c", PROGRAM], capture_output=True, text=True, check=True)
     kept, after = map(float, done.stdout.split())
     assert kept > 150
