@@ -9,7 +9,8 @@ import signal
 import ssl
 import sys
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
@@ -91,21 +92,31 @@ def _serve(given: argparse.Namespace) -> None:
     if not usable:
         raise DeviceError("none of the devices can be used here; the reasons are above")
     limits = Limits(disk_bytes=given.disk_mb * MIB, artifact_bytes=min(Limits().artifact_bytes, given.disk_mb * MIB))
-    stopped = threading.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: stopped.set())
     agent = Agent(
         usable, given.directory, host=given.host, port=given.port, token=token, tls=tls, limits=limits, log=_log
     )
     if token is not None and tls is None:
         _say("warning: without --certificate the token and all else can be read on the network")
-    agent.start()
-    _say(f"serving {', '.join(usable)} at {agent.url}; Ctrl-C stops")
-    while not stopped.wait(1.0):  # in steps: Windows passes signals on only between them
-        pass
-    _say("stopping")
-    agent.stop()
-    _say("stopped")
+    with _stopped_by_signals() as stopped:
+        agent.start()
+        _say(f"serving {', '.join(usable)} at {agent.url}; Ctrl-C stops")
+        while not stopped.wait(1.0):  # in steps: Windows passes signals on only between them
+            pass
+        _say("stopping")
+        agent.stop()
+        _say("stopped")
+
+
+@contextmanager
+def _stopped_by_signals() -> Iterator[threading.Event]:
+    """An event that Ctrl-C and SIGTERM set; what they did before they do again afterwards."""
+    stopped = threading.Event()
+    before = {number: signal.signal(number, lambda *_: stopped.set()) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield stopped
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler or signal.SIG_DFL)
 
 
 def _usable(name: str, served: Served) -> bool:
