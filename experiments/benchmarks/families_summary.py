@@ -49,8 +49,8 @@ def compared(rows: Sequence[Mapping[str, Any]]) -> list[Row]:
 def claims_of(rows: Sequence[Row]) -> list[Claim]:
     """The figures asked for on each target, of ``compared`` rows.
 
-    A hand-made network that is faster than the whole front counts against it. At latencies in between, the front's best
-    by validation only gets better, so comparing at those of the hand-made networks compares at all.
+    A hand-made network that is faster than the whole front counts against it. At latencies in between, the member that
+    stands for the front only changes for one that is better on validation images.
     """
     claims = []
     for target in dict.fromkeys(row["target"] for row in rows):

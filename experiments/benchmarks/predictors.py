@@ -44,8 +44,11 @@ def collect(options: Options, files: Sequence[Path]) -> None:
     """Write the table and the claims of runs that were kept."""
     kept = [json.loads(path.read_text(encoding="utf-8")) for path in files]
     rows: list[Row] = [row for part in kept for row in part["rows"]]
-    commits = sorted({str(part["commit"]) for part in kept})
-    write_results(options, summed_up(rows), claims_of(rows), extra_environment={"commits_of_runs": commits})
+    about: dict[str, Any] = {"commits_of_runs": sorted({str(part["commit"]) for part in kept})}
+    run_at_all = {path.stem.rsplit(".", 2)[1] for path in files}
+    if missing := [name for name in METHODS if name not in run_at_all]:
+        about["note"] = f"Rows of the table that were not run: {', '.join(missing)}."
+    write_results(options, summed_up(rows), claims_of(rows), extra_environment=about)
 
 
 def default_data() -> Path:
