@@ -76,7 +76,7 @@ def headline(run: RunData) -> tuple[Figure, ...]:
         ]
         if best:
             # Chosen as a user would choose it; the best of many by test images would be the luckiest on them.
-            _, judged, name = max(best)
+            _, judged, name = max(best, key=lambda found: found[0])
             title = f"Most accurate file by validation images, on {_images(run)} images"
             result.append(Figure(title, f"{100 * judged:.1f} %", name))
     for target in run.targets:
