@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 # Not for `make bench`: what is imported by others, and what needs root and most of an hour.
 HELPERS := $(addprefix experiments/benchmarks/,common.py note10.py tables.py arm64.py arm64_root.py trained.py) \
-	$(wildcard experiments/benchmarks/latency_*.py experiments/benchmarks/*_summary.py)
+	$(wildcard $(addprefix experiments/benchmarks/,latency_*.py *_summary.py *_tables.py))
 BENCHMARKS := $(filter-out $(HELPERS),$(sort $(wildcard experiments/benchmarks/*.py)))
 
 .PHONY: help setup demo test test-arm64 check bench tables constraints clean

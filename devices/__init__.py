@@ -13,7 +13,7 @@ from devices.measurement import MOST_THREADS, Measurement, MeasureSettings
 from devices.onnxruntime_cpu import OnnxRuntimeCPU
 from devices.onnxruntime_tensorrt import OnnxRuntimeTensorRT
 from devices.openvino_cpu import OpenVinoCPU
-from devices.registry import describe_device, device_names, get_device, register_device
+from devices.registry import describe_device, device_factory, device_names, get_device, register_device
 from devices.runtime_model import RuntimeModel
 from devices.tensorrt import TensorRTDevice
 from devices.worker_device import WorkerDevice
@@ -44,6 +44,7 @@ __all__ = [
     "WorkerDevice",
     "Workload",
     "describe_device",
+    "device_factory",
     "device_names",
     "get_board",
     "get_device",

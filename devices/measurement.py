@@ -21,6 +21,9 @@ AGE = "age_s"
 """Name in a measurement's environment: seconds that it had waited where it was made before it came here; ``nan`` where
 nobody knows."""
 
+REFUSED = "refused"
+"""Name in a failed measurement's environment: the file was not even tried, for this reason, so it is not to blame."""
+
 _MOST_SAMPLES = 1_000_000
 _NOT_IN_KEY = ("timeout_s", "thorough")
 _LATER_DEFAULTS = {"ci_width": 0.03, "visit": 0}

@@ -13,6 +13,7 @@ from devices.file_device import FileDevice
 from devices.measurement import Measurement, MeasureSettings
 
 Facts = dict[str, str]
+_LONGEST_ERROR = 2000
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,8 +44,9 @@ class ProgramDevice(FileDevice):
             self._check(artifact, settings)
             artifact.read()
             timed = self._time(artifact, settings, environment)
-        except DeviceError as error:
-            return Measurement.failed(artifact, self.name, settings, str(error), tuple(environment.items()))
+        except Exception as error:  # whatever a program wrote or a disk refused is one row of results
+            told = str(error) if isinstance(error, DeviceError) else f"{type(error).__name__}: {error}"
+            return Measurement.failed(artifact, self.name, settings, told[:_LONGEST_ERROR], tuple(environment.items()))
         return Measurement(
             artifact_sha256=artifact.sha256,
             format=artifact.format,

@@ -40,7 +40,7 @@ def describe_device(name: str) -> str:
     Raises:
         DeviceError: an unknown name.
     """
-    return (_factory(name).__doc__ or "").strip().split("\n")[0]
+    return (device_factory(name).__doc__ or "").strip().split("\n")[0]
 
 
 def device_module(name: str) -> str:
@@ -49,7 +49,7 @@ def device_module(name: str) -> str:
     Raises:
         DeviceError: an unknown name.
     """
-    return _factory(name).__module__
+    return device_factory(name).__module__
 
 
 def get_device(name: str, options: Mapping[str, Any] | None = None) -> Device:
@@ -62,14 +62,19 @@ def get_device(name: str, options: Mapping[str, Any] | None = None) -> Device:
     Raises:
         DeviceError: an unknown name, or settings that the device does not have or cannot use.
     """
-    factory = _factory(name)
+    factory = device_factory(name)
     try:
         return factory(**(options or {}))
     except (OverflowError, TypeError) as error:
         raise DeviceError(f"device {name!r} cannot be made with options {dict(options or {})}: {error}") from error
 
 
-def _factory(name: str) -> DeviceFactory:
+def device_factory(name: str) -> DeviceFactory:
+    """What makes a device: its signature tells the device's options.
+
+    Raises:
+        DeviceError: an unknown name.
+    """
     if name not in _FACTORIES:
         raise DeviceError(
             f"there is no device {name!r}; there are {device_names()} (`nas devices list` describes them)"

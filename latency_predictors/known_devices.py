@@ -97,6 +97,10 @@ class KnownDevices:
             header = json.loads(json.loads(content[8 : 8 + length])["__metadata__"][_HEADER])
             arrays = load(content)
             found = cls(tuple(map(str, header["devices"])), arrays["matrix"], arrays["latencies_s"])
+        except FileNotFoundError as error:
+            raise PredictorError(
+                f"there is no file of known devices {path}; make it with `nas fleet {path} RUN_DIR`"
+            ) from error
         except Exception as error:
             raise PredictorError(f"no known devices can be read from {path}: {error}") from error
         if (header.get("version"), header.get("features")) != (_VERSION, features_digest()):

@@ -29,7 +29,7 @@ class Bench(Protocol):
     """Where measuring is done and kept; visits are numbered from 1, and each is made once."""
 
     def known(self, pair: Pair, visit: int) -> Measurement | None:
-        """A visit that was made before and did not fail."""
+        """A visit that was made before and did not fail, or is not tried again."""
         ...
 
     def measure(self, pair: Pair, visit: int) -> Measurement:

@@ -8,6 +8,7 @@ from typing import Any, Literal, TypeAlias, get_args
 
 from nas.errors import NasError
 from search_spaces import Architecture
+from search_spaces.nearest import nearest
 
 Source: TypeAlias = Literal["measured", "predicted", "counted", "evaluated"]
 
@@ -47,8 +48,8 @@ def metric_unit(name: str) -> str:
     if name.startswith(f"{LATENCY}."):
         return "s"
     if name not in COUNTED_UNITS:
-        allowed = [*metric_names(), f"{LATENCY}.<target>"]
-        raise NasError(f"there is no metric {name!r}; there are {allowed}")
+        target = name.partition(".")[2]
+        raise NasError(f"there is no metric {name!r}{nearest(name, metric_names([target or '<target>']))}")
     return COUNTED_UNITS[name]
 
 

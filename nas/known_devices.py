@@ -10,8 +10,11 @@ import numpy as np
 from latency_predictors import KnownDevices
 from nas.errors import NasError
 from nas.files import read_json, reading
+from nas.lock import exclusive
 from nas.run_directory import RunDirectory
 from search_spaces import Architecture
+
+_PATIENCE_S = 60.0
 
 
 def add_run(path: Path, run_dir: Path) -> KnownDevices:
@@ -24,7 +27,7 @@ def add_run(path: Path, run_dir: Path) -> KnownDevices:
         run_dir: a run whose profile is done.
 
     Raises:
-        NasError: no such run, or no profile in it.
+        NasError: no such run, no profile in it, or another process holds the file.
         PredictorError: a file that cannot be read.
     """
     run = RunDirectory(run_dir)
@@ -39,9 +42,11 @@ def add_run(path: Path, run_dir: Path) -> KnownDevices:
         latencies = _by_device(rows, list(choices))
     if not rows:
         raise NasError(f"every measurement in {run_dir} failed; there is nothing to add to {path}")
-    known = KnownDevices.load(path) if path.exists() else KnownDevices.none()
-    extended = known.extended([space.lower(arch) for arch in architectures], latencies)
-    extended.save(path)
+    networks = [space.lower(arch) for arch in architectures]
+    with exclusive(path.with_name(f".{path.name}.lock"), patience_s=_PATIENCE_S):  # another run may be adding to it
+        known = KnownDevices.load(path) if path.exists() else KnownDevices.none()
+        extended = known.extended(networks, latencies)
+        extended.save(path)
     return extended
 
 

@@ -207,7 +207,7 @@ def _make_engine(url: str | URL) -> Engine:
     except ModuleNotFoundError as error:
         raise NasError(
             f"the ledger {parsed.render_as_string(hide_password=True)} needs the package {error.name}, which is not "
-            "installed; for PostgreSQL install it with: pip install 'hwnas[postgresql]'"
+            "installed; for PostgreSQL install it, in the checkout of hwnas, with: pip install -e '.[postgresql]'"
         ) from error
     if engine.dialect.name == "sqlite":
         event.listen(engine, "connect", _prepare_sqlite)

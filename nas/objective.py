@@ -18,7 +18,13 @@ Direction: TypeAlias = Literal["maximize", "minimize"]
 
 @dataclass(frozen=True, slots=True)
 class Objective:
-    """A metric to be made as large or as small as possible."""
+    """A metric to be made as large or as small as possible.
+
+    Attributes:
+        metric: ``accuracy``, ``macs``, ``parameters``, ``flash_bytes``, ``peak_activation_bytes`` or
+            ``latency_s.<target>``.
+        direction: which way is better.
+    """
 
     metric: str
     direction: Direction
@@ -37,7 +43,13 @@ class Objective:
 
 @dataclass(frozen=True, slots=True)
 class Limit:
-    """A hard limit on a metric, in the metric's unit; at least one of the two ends is given."""
+    """A hard limit on a metric, in the metric's unit; at least one of the two ends is given.
+
+    Attributes:
+        metric: as in an objective.
+        at_most: the largest value allowed; seconds for a latency.
+        at_least: the smallest value allowed; 0 to 1 for accuracy.
+    """
 
     metric: str
     at_most: float | None = None

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from nas.config import Config
 from nas.errors import NasError
-from nas.preflight import check
+from nas.preflight import check, notes
 from nas.progress import Progress, Silent
 from nas.run_directory import STAGES, RunDirectory
 from nas.stages import confirm, export, fit, profile, report, search, train
@@ -24,14 +24,21 @@ _STAGES: dict[str, Callable[[Context], None]] = {
 }
 
 
-def prepare(config: Config, run_dir: Path) -> RunDirectory:
+def prepare(config: Config, run_dir: Path, *, progress: Progress | None = None) -> RunDirectory:
     """Check all that can be checked without computing, and make the run directory or open the one that is there.
+
+    Args:
+        config: the run.
+        run_dir: its directory.
+        progress: listener, told what was probably not meant.
 
     Raises:
         SupernetError, NasError: see ``preflight.check``; or a directory that holds something else. Nothing was changed
             then.
     """
     check(config)
+    for note in notes(config):
+        (progress or Silent()).note(note)
     return RunDirectory.create(run_dir, config)
 
 
@@ -46,7 +53,7 @@ def run(config: Config, run_dir: Path, *, progress: Progress | None = None) -> R
     Raises:
         NasError: see ``prepare``, and each stage.
     """
-    directory = prepare(config, run_dir)
+    directory = prepare(config, run_dir, progress=progress)
     with directory.locked():
         context = Context(directory, progress or Silent())
         for stage in STAGES:
@@ -69,11 +76,14 @@ def run_stage(run_dir: Path, stage: str, *, data: Path | None = None, progress: 
     if stage not in _STAGES:
         raise NasError(f"there is no stage {stage!r}; allowed: {', '.join(STAGES)}")
     directory = RunDirectory(run_dir, data=data)
+    context = Context(directory, progress or Silent())
+    if stage == "report":  # reads what there is, also of a run that is working meanwhile
+        _run(context, stage)
+        return
     with directory.locked():
-        if stage != "report":
-            for earlier in STAGES[: STAGES.index(stage)]:
-                directory.require(earlier, needed_by=stage)
-        _run(Context(directory, progress or Silent()), stage)
+        for earlier in STAGES[: STAGES.index(stage)]:
+            directory.require(earlier, needed_by=stage)
+        _run(context, stage)
 
 
 def _run(context: Context, stage: str) -> None:

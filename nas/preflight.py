@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from latency_predictors import MINIMUM_CHECKED, KnownDevices
+from nas.candidate import LATENCY, metric_unit
 from nas.config import Config
 from nas.errors import NasError
 from nas.ledger import Ledger
@@ -26,7 +27,7 @@ def check(config: Config) -> None:
             no network meets, options that the searcher cannot use, or a database that cannot be opened.
     """
     if config.data.path is not None and not config.data.path.exists():
-        raise NasError(f"the images are not at {config.data.path}; give their place with --data PATH")
+        raise NasError(f"the images are not at {config.data.path}; give data.path or --data PATH")
     config.train_settings.resolve_device()
     for target in make_targets(config):
         target.device.close()
@@ -37,6 +38,15 @@ def check(config: Config) -> None:
         Ledger(config.ledger).close()
     if config.predictor.fleet is not None:
         KnownDevices.load(Path(config.predictor.fleet))
+
+
+def notes(config: Config) -> list[str]:
+    """What is allowed and was probably not meant, a sentence each: a latency limit of more than a second."""
+    return [
+        f"limits on {LATENCY} are in seconds: {limit.metric} at_most {limit.at_most:g} is {limit.at_most * 1e3:,.0f} ms"
+        for limit in config.limits
+        if metric_unit(limit.metric) == "s" and limit.at_most is not None and limit.at_most > 1
+    ]
 
 
 def _check_size(config: Config) -> None:
@@ -57,7 +67,7 @@ def rehearse_search(config: Config) -> None:
     section = config.search
     options = dict(section.options)
     if options.get("storage") is not None:
-        options["storage"] = check_storage(options["storage"])
+        options["storage"] = check_storage(options["storage"], shared=options.get("shared") is True)
     rng = np.random.default_rng(config.seed)
     try:
         searcher = get_searcher(

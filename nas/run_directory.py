@@ -9,8 +9,8 @@
 ``profile/``                    ``plan.json`` (networks, order), ``measurements.json``; ``models/<key>/`` until measured
                                 ``sentinel/`` (measured in between; ``confirm/`` has it as well)
 ``predictors/``                 ``<target>/`` (the predictor's own files), ``scores.json`` (held-out check)
-``search/``                     ``candidates.jsonl`` (all judged), ``state.json`` (to resume), ``front.json``;
-                                ``accuracy_predictor/`` where accuracy was predicted
+``search/``                     ``candidates.jsonl`` (all judged), ``accuracies.jsonl`` (all evaluated), ``state.json``
+                                (to resume), ``front.json``; ``accuracy_predictor/`` where accuracy was predicted
 ``sweep/``                      ``trials/<key>/`` (as ``search/``, with ``trial.json``), ``results.json`` and ``.csv``
 ``confirm/``                    ``models/<key>/`` (the files that are shipped), ``members/``, ``front.json``;
                                 ``rounds/<number>/`` (``round.json``; from the second on ``fit.json``, ``predictors/``,
@@ -24,6 +24,7 @@ The last file that a stage writes is its *result*; a stage is done when that fil
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cached_property
@@ -34,7 +35,7 @@ from sqlalchemy import URL
 
 from nas.config import Config, comparable, dump_yaml, load_config
 from nas.errors import NasError
-from nas.files import write_text
+from nas.files import read_json, reading, write_text
 from nas.lock import exclusive
 
 STAGES = ("train", "profile", "fit", "search", "confirm", "export", "report")
@@ -66,7 +67,7 @@ _NEEDED = {
     "train": ("train/weights.safetensors",),
     "fit": ("predictors/*/predictor.json", "predictors/*/predictor.safetensors"),
 }
-"""What a stage leaves for later ones beside its result; an asterisk stands for every target."""
+"""Files that later stages need beside the result of one; an asterisk stands for every target."""
 
 _TRACES = {
     "train": ("train", "split.json", "preprocessing.json"),
@@ -112,7 +113,7 @@ class RunDirectory:
         try:
             str(path.resolve()).encode()
         except UnicodeEncodeError as error:
-            raise NasError(f"{path} is no UTF-8 text, which databases need; give --run-dir another name") from error
+            raise NasError(f"{path} is no UTF-8 text, which databases need; give another directory") from error
         if (path / "config.yaml").is_file():
             run = cls(path, data=config.data.path)
             if "threads" not in config.model_fields_set:  # nobody asked for as many as this machine has
@@ -129,7 +130,7 @@ class RunDirectory:
                 write_text(path / "config.yaml", dump_yaml(config))
             return cls(path, data=config.data.path)
         if path.exists() and (not path.is_dir() or any(not _is_ours(entry) for entry in path.iterdir())):
-            raise NasError(f"{path} exists and is no run directory; nothing was changed. Give --run-dir another name")
+            raise NasError(f"{path} exists and is no run directory; nothing was changed. Give another directory")
         path.mkdir(parents=True, exist_ok=True)
         write_text(path / "config.yaml", dump_yaml(config))
         return cls(path, data=config.data.path)
@@ -150,12 +151,35 @@ class RunDirectory:
         return self.path / _RESULTS[stage]
 
     def is_done(self, stage: str) -> bool:
-        """Whether a stage has finished, and what later ones need of it is still there."""
+        """Whether a stage has finished, and what later ones need of it is still there.
+
+        Raises:
+            NasError: the list of the exported networks is damaged.
+        """
         if not self.result(stage).is_file():
             return False
+        return all(path.is_file() for path in self._needed(stage))
+
+    def _needed(self, stage: str) -> list[Path]:
+        """What a stage leaves for later ones beside its result."""
+        if stage == "export":
+            return list(self.cards().values())
         patterns = _NEEDED.get(stage, ())
         names = {pattern.replace("*", target.name) for pattern in patterns for target in self.config.targets}
-        return all((self.path / name).is_file() for name in names)
+        return [self.path / name for name in names]
+
+    def cards(self) -> dict[str, Path]:
+        """The card of each exported network by its name.
+
+        Raises:
+            NasError: their list is missing or damaged.
+        """
+        listed = self.result("export")
+        with reading(listed):
+            members = read_json(listed)["members"]
+            if not isinstance(members, list):
+                raise TypeError(f"members is {members!r}")
+            return {name: self.path / "export" / name / "card.json" for name in members}
 
     def require(self, stage: str, *, needed_by: str) -> None:
         """Check that an earlier stage has finished.
@@ -198,15 +222,29 @@ def _differences(old: Any, new: Any, place: str = "") -> dict[str, str]:  # noqa
             if old.get(key, missing) != new.get(key, missing):
                 found |= _differences(old.get(key), new.get(key), f"{place}.{key}" if place else key)
         return found
-    return {place: f"{place} is {old!r} in the run, {new!r} was given"}
+    if _is_of_sections(old) and _is_of_sections(new):
+        return _differences(dict(enumerate(old)), dict(enumerate(new)), place)
+    given = "it was left out" if new is None else f"{_told(new)} was given"
+    return {place: f"{place} is {_told(old)} in the run, {given}"}
+
+
+def _is_of_sections(value: Any) -> bool:  # noqa: ANN401 (any JSON value)
+    return isinstance(value, list) and any(isinstance(item, dict) for item in value)
+
+
+def _told(value: Any) -> str:  # noqa: ANN401 (any JSON value)
+    """A value of a config as its file could hold it."""
+    if value is None:
+        return "left out"
+    return json.dumps(value, ensure_ascii=False) if isinstance(value, dict | list) else repr(value)
 
 
 def _refusal(path: Path, changed: Mapping[str, str], outdated: Sequence[Path]) -> str:
     lines = "\n".join(f"  - {line}" for line in changed.values())
     return (
-        f"{path} holds results of another config:\n{lines}\nNothing was changed. Start a new run with --run-dir; or "
-        f"give up what these values led to, by deleting {', '.join(map(str, outdated))}, and run again; or go on as "
-        f"it was: `nas run {path / 'config.yaml'} --run-dir {path}`"
+        f"{path} holds results of another config:\n{lines}\nNothing was changed. Start a new run in another "
+        f"directory; or give up what these values led to, by deleting {', '.join(map(str, outdated))}, and run again; "
+        f"or go on as it was: `nas run {path / 'config.yaml'} --run-dir {path}`"
     )
 
 

@@ -6,6 +6,8 @@ from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
 from search_spaces.errors import SpaceError
+from search_spaces.nearest import nearest
+from search_spaces.options import option_problem
 from search_spaces.space import SearchSpace
 from search_spaces.user_code import find_factory
 
@@ -53,6 +55,8 @@ def get_space(name: str, options: Mapping[str, Any] | None = None) -> SearchSpac
         SpaceError: an unknown name, or settings that the space does not have or cannot use.
     """
     factory = _factory(name)
+    if problem := option_problem("space.options", f"space {name!r}", factory, options or {}):
+        raise SpaceError(problem)
     try:
         space = factory(**(options or {}))
     except (OverflowError, TypeError) as error:
@@ -66,6 +70,6 @@ def _factory(name: str) -> SpaceFactory:
     if ":" in name:
         return find_factory(name)
     if name not in _FACTORIES:
-        own = "a space of your own is called 'module:factory'"
-        raise SpaceError(f"there is no space {name!r}; there are {space_names()} (`nas spaces` describes them); {own}")
+        own = "`nas spaces` describes them; a space of your own is called 'module:factory'"
+        raise SpaceError(f"there is no space {name!r}{nearest(name, space_names())} ({own})")
     return _FACTORIES[name]

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Mapping
 from dataclasses import MISSING, fields, is_dataclass
 from types import UnionType
 from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
 
 from search_spaces.errors import SpaceError
+from search_spaces.nearest import nearest
 from search_spaces.registry import register_space
 from search_spaces.staged import StagedSpace
 from search_spaces.staged_settings import Settings, one_of
@@ -76,9 +76,7 @@ def _read(kind: type[T], given: Any, place: str, fixed: Mapping[str, Any] | None
     hints = {name: hint for name, hint in get_type_hints(kind).items() if name not in values}
     for key, value in given.items():
         if key not in hints:
-            close = difflib.get_close_matches(str(key), hints, 1, cutoff=0.5)
-            meant = f" did you mean {close[0]!r}?" if close else ""
-            raise SpaceError(f"{place} has no key {key!r};{meant} allowed: {', '.join(hints)}")
+            raise SpaceError(f"{place} has no key {key!r}{nearest(str(key), hints)}")
         values[key] = _value(hints[key], value, f"{place}: {key}")
     missing = [name for name in _required(kind) if name not in values]
     if missing:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import get_args
@@ -10,6 +9,7 @@ from typing import get_args
 from search_spaces.block_kinds import BLOCK_KINDS
 from search_spaces.builder import make_divisible
 from search_spaces.errors import SpaceError
+from search_spaces.nearest import nearest
 from search_spaces.network import ActivationKind
 from search_spaces.settings import check_ascending, check_classes, check_depths
 
@@ -124,9 +124,7 @@ def one_of(place: str, given: object, allowed: Iterable[str]) -> None:
     """
     names = list(allowed)
     if given not in names:
-        close = difflib.get_close_matches(str(given), names, 1, cutoff=0.5)
-        meant = f" did you mean {close[0]!r}?" if close else ""
-        raise SpaceError(f"{place} is {given!r};{meant} allowed: {', '.join(names)}")
+        raise SpaceError(f"{place} is {given!r}{nearest(str(given), names)}")
 
 
 def _check_stage(place: str, stage: Stage) -> None:

@@ -6,7 +6,6 @@ config that the user runs. A config from somebody else is as much a program as t
 
 from __future__ import annotations
 
-import difflib
 import importlib
 import sys
 from collections.abc import Callable
@@ -15,6 +14,7 @@ from types import ModuleType
 from typing import Any
 
 from search_spaces.errors import SpaceError
+from search_spaces.nearest import nearest
 
 
 def find_factory(name: str) -> Callable[..., Any]:
@@ -30,9 +30,7 @@ def find_factory(name: str) -> Callable[..., Any]:
     found = getattr(module, attribute, None)
     if not callable(found):
         there = [key for key, value in vars(module).items() if callable(value) and not key.startswith("_")]
-        close = difflib.get_close_matches(attribute, there, 1, cutoff=0.5)
-        meant = f"did you mean {close[0]!r}? " if close else ""
-        raise SpaceError(f"module {module_name!r} has no function {attribute!r}; {meant}It has: {', '.join(there)}")
+        raise SpaceError(f"module {module_name!r} has no function {attribute!r}{nearest(attribute, there)}")
     factory: Callable[..., Any] = found
     return factory
 

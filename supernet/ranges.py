@@ -25,4 +25,8 @@ def check_ranges(section: str, values: Mapping[str, object], ranges: Mapping[str
         number = isinstance(value, int if whole else (int, float)) and not isinstance(value, bool)
         if not number or not low <= value <= high:  # type: ignore[operator]
             kind = "whole numbers from " if whole else ""
-            raise SupernetError(f"{section}.{name} is {value!r}; allowed: {kind}{low:g} to {high:g}")
+            raise SupernetError(f"{section}.{name} is {value!r}; allowed: {kind}{_shown(low)} to {_shown(high)}")
+
+
+def _shown(bound: float) -> str:
+    return f"{bound:,.0f}" if abs(bound) >= 1000 else f"{bound:g}"

@@ -22,7 +22,7 @@ class TrainSettings:
     """How a supernet is trained: a strategy, SGD with Nesterov momentum, cosine schedule.
 
     Attributes:
-        strategy: which sub-networks learn when, and from what: one of ``strategy_names()``.
+        strategy: which sub-networks learn when, and from what.
         options: the strategy's own settings.
         epochs: passes over the training images, all phases of the strategy together.
         batch_size: images a pass of a sub-network, and a step where ``accumulate`` is 1.

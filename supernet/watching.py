@@ -126,5 +126,5 @@ def _require(package: str, extra: str) -> ModuleType:
     except ImportError as error:
         raise SupernetError(
             f"train.watch names {package!r}, which is not installed ({error}); "
-            f"install it with `pip install 'hwnas[{extra}]'`, or leave it out of train.watch"
+            f"install it, in the checkout of hwnas, with `pip install -e '.[{extra}]'`, or leave it out of train.watch"
         ) from error

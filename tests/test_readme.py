@@ -9,20 +9,24 @@ from __future__ import annotations
 
 import os
 import re
+import runpy
 import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import numpy as np
+import onnxruntime
 import pytest
 import yaml
+from ai_edge_litert.interpreter import Interpreter
 from PIL import Image
 from typer.testing import CliRunner
 
 from nas.cli.app import app
 from nas.config import load_config, make_config
 from nas.sweep import load_sweep
+from supernet.data import Preprocessing, fit_images
 
 ROOT = Path(__file__).parents[1]
 DOCUMENTS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs" / "guide").glob("*.md"))]
@@ -124,6 +128,9 @@ def test_every_command_works_as_it_stands(
         program, *words = command.split()
         if program == "nas":
             code, output = nas(quick(words), tmp_path, monkeypatch)
+        elif program == "cp":
+            done = shell([program, *words], tmp_path)
+            code, output = done.returncode, done.stderr
         elif shutil.which(program, path=environment()["PATH"]) or (ROOT / program).exists():
             done = shell([program, *PLANNED[program], *words], ROOT)
             code, output = done.returncode, done.stdout + done.stderr
@@ -203,6 +210,36 @@ def test_the_space_of_the_guide_is_searched_from_end_to_end(tmp_path: Path) -> N
     assert done.returncode == 0, done.stderr
     assert list((tmp_path / "runs" / "plain" / "export").glob("*/model.int8.tflite"))
     assert (tmp_path / "runs" / "plain" / "report" / "index.html").is_file()
+
+
+@pytest.mark.slow
+def test_an_exported_file_is_used_as_the_guide_says(
+    digits_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The page's code makes the input that the framework makes, and files of every kind take and give float32."""
+    (code,) = blocks(ROOT / "docs" / "guide" / "run-directory.md", "python")
+    (tmp_path / "use.py").write_text(code)
+    photo = np.random.default_rng(0).integers(0, 256, (37, 50, 3), np.uint8)
+    Image.fromarray(photo).save(tmp_path / "photo.png")
+    monkeypatch.chdir(digits_run.parents[1])
+    (digits_run.parents[1] / "photo.png").write_bytes((tmp_path / "photo.png").read_bytes())
+    used = runpy.run_path(str(tmp_path / "use.py"))
+    card = used["card"]
+    assert capsys.readouterr().out.strip() in card["class_names"]
+    how = Preprocessing.from_json(card["preprocessing"])
+    resolution = card["input_shape"][-1]
+    for size in (resolution, resolution // 2, 2 * resolution):  # as it is, smaller, larger
+        card["input_shape"] = [3, size, size]
+        ours = how.inputs(fit_images(photo[None], how.stored_size), size)
+        np.testing.assert_allclose(used["network_input"](tmp_path / "photo.png"), ours, atol=1e-5)
+    folder = used["folder"]
+    for file in folder.glob("*.onnx"):
+        session = onnxruntime.InferenceSession(file)
+        assert {end.type for end in (*session.get_inputs(), *session.get_outputs())} == {"tensor(float)"}, file
+    for file in folder.glob("*.tflite"):
+        interpreter = Interpreter(model_path=str(file))
+        ends = (*interpreter.get_input_details(), *interpreter.get_output_details())
+        assert {end["dtype"] for end in ends} == {np.float32}, file
 
 
 def test_the_files_that_readme_names_are_in_the_repository() -> None:

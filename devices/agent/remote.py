@@ -7,10 +7,11 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, ClassVar
 
+from devices.agent.protocol import RefusedError
 from devices.artifact import Artifact, Format
 from devices.device import DeviceInfo, LoadedModel
 from devices.errors import DeviceError
-from devices.measurement import Measurement, MeasureSettings
+from devices.measurement import REFUSED, Measurement, MeasureSettings
 from devices.paths import user_path
 from devices.registry import register_device
 
@@ -103,7 +104,8 @@ class RemoteDevice:
         try:
             made = self._link().measure(artifact, settings)
         except DeviceError as error:
-            return Measurement.failed(artifact, self.name, settings, str(error), where)
+            refused = ((REFUSED, error.code),) if isinstance(error, RefusedError) else ()
+            return Measurement.failed(artifact, self.name, settings, str(error), (*where, *refused))
         return replace(made, device=self.name, environment=(*made.environment, *where))
 
     def open(self, artifact: Artifact, threads: int = 1) -> LoadedModel:

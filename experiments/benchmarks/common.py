@@ -175,6 +175,12 @@ def write_json(path: Path, value: Mapping[str, Any]) -> None:
     temporary.replace(path)
 
 
+def markdown(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """A table in Markdown; cells cannot break out of it."""
+    lines = [headings, ["---"] * len(headings), *rows]
+    return "".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |\n" for line in lines)
+
+
 def command(options: Options, argv: Sequence[str] | None = None) -> str:
     """The command that makes this result, as typed from the repository's root, without where its output went."""
     words = list(sys.argv[1:] if argv is None else argv)

@@ -6,8 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from common import Claim
-from tables import markdown
+from common import Claim, markdown
 
 from nas.report.chart import Axis, Chart, Point, Series
 

@@ -1,4 +1,4 @@
-"""Latency of devices that nobody has seen, after 0 to 50 measurements: ours against the field on published tables.
+"""Latency of unseen devices after 0 to 50 measurements: ours, a mix of known devices, MACs, and what papers print.
 
 Every measurement on the target counts. Design choices of ours were made on devices that are in no protocol's test set.
 Peers are in ``peers``; what their papers print stands beside them. Runs are kept in a folder, one file for each family

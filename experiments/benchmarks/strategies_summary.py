@@ -9,10 +9,9 @@ from statistics import mean, stdev
 from typing import Any, Literal
 
 import numpy as np
-from common import Claim
+from common import Claim, markdown
 from numpy.typing import NDArray
 from scipy.stats import kendalltau
-from tables import markdown
 
 from search_spaces import Architecture, Network, macs
 

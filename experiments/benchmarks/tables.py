@@ -3,7 +3,10 @@
 A table stands between two comments; the first says what it is made of::
 
     <!-- spaces -->                                  every search space
+    <!-- spaceoptions -->                            the options of every search space
     <!-- published -->                               every published network
+    <!-- config -->                                  every key of a config
+    <!-- options searchers -->                       every searcher and its options; so predictors, strategies, devices
     <!-- summary -->                                 how many figures of each result hold, and which do not
     <!-- claims -->                                  every claim of every result
     <!-- rows cifar10: name=Network, macs=MACs -->   the rows of one result, these keys as columns
@@ -22,7 +25,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from common import RESULTS, ROOT
+from common import RESULTS, ROOT, markdown
+from config_tables import config_tables
+from option_tables import options_table, space_options_table
 
 from search_spaces import (
     describe_space,
@@ -37,9 +42,11 @@ from search_spaces import (
 from search_spaces.published import PrintedCount
 
 BENCHMARKS = ROOT / "experiments" / "benchmarks"
-DOCUMENTS = (ROOT / "README.md", ROOT / "docs" / "guide" / "spaces.md", RESULTS / "README.md")
+GUIDE = ROOT / "docs" / "guide"
+DOCUMENTS = (ROOT / "README.md", GUIDE / "config.md", GUIDE / "spaces.md", RESULTS / "README.md")
 _TABLE = re.compile(
-    r"(?P<start><!-- (?P<kind>summary|claims|rows|spaces|published)(?: (?P<name>\w+))?(?:: (?P<columns>[^>]+?))? -->\n)"
+    r"(?P<start><!-- (?P<kind>summary|claims|rows|spaces|spaceoptions|published|config|options)"
+    r"(?: (?P<name>\w+))?(?:: (?P<columns>[^>]+?))? -->\n)"
     r"(?:.*?)(?P<end><!-- end -->)",
     re.DOTALL,
 )
@@ -86,6 +93,12 @@ def filled(text: str, results: Mapping[str, Mapping[str, Any]]) -> str:
                 made = rows_table(results[name], columns)
             case "spaces":
                 made = spaces_table()
+            case "spaceoptions":
+                made = space_options_table()
+            case "config":
+                made = config_tables()
+            case "options":
+                made = options_table(name)
             case "published":
                 made = published_table()
             case "summary":
@@ -119,7 +132,8 @@ def claims_tables(results: Mapping[str, Mapping[str, Any]]) -> str:
 
 def _claims_part(name: str, result: Mapping[str, Any]) -> str:
     environment = result["environment"]
-    made = f"`{result['command']}`, {environment['cores']} cores of {environment['cpu']}, {environment['date']}"
+    cores = f"{environment['cores']} core{'s' if environment['cores'] != 1 else ''}"
+    made = f"`{result['command']}`, {cores} of {environment['cpu']}, {environment['date']}"
     lines = [
         [claim["name"], _found(claim), _asked(claim), "yes" if claim["holds"] else "**no**"]
         for claim in result["claims"]
@@ -195,12 +209,6 @@ def _short(count: int) -> str:
     if count < 10_000:
         return f"{count:,}"
     return f"{count / 1e6:.3g} M" if count < 999.5e6 else f"{count / 1e9:.3g} G"
-
-
-def markdown(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """A table in Markdown; cells cannot break out of it."""
-    lines = [headings, ["---"] * len(headings), *rows]
-    return "".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |\n" for line in lines)
 
 
 def number(value: object) -> str:

@@ -1,9 +1,9 @@
 """An unseen device after a few measurements: hypotheses weighted by how likely they make what was measured.
 
 A hypothesis fixes a transform, the sizes of deviations, and the noise. Under it the response is ``M a + X w + e``: a
-mix of known devices with non-negative shares ``a`` (exponential prior, so most are zero), Gaussian deviations ``w`` of
-known sizes, and noise. ``w`` is integrated exactly; ``a`` by Laplace's method around its best value, shares at their
-bound by their slope there.
+mix of known devices with non-negative shares ``a``, Gaussian deviations ``w`` of known sizes, and noise. Few devices
+take part in the mix; the share of one that does has an exponential prior. ``w`` is integrated exactly; ``a`` by
+Laplace's method around its best value, shares at their bound by their slope there.
 """
 
 from __future__ import annotations
@@ -13,16 +13,17 @@ from dataclasses import dataclass
 import numpy as np
 
 from latency_predictors.few_shot.description import Floats, Ints
-from latency_predictors.few_shot.prior import Deviations
+from latency_predictors.few_shot.prior import NOBODY, Deviations
 from latency_predictors.few_shot.response import SHIFTS, log_slope, transform
 
 NOISE = np.array([0.004, 0.01, 0.02, 0.035, 0.06, 0.1, 0.17, 0.28, 0.45]) ** 2
 """Variances of noise that are tried, relative to the typical latency."""
 
 SHARE_RATE = 2.0
-"""Of the exponential prior on a device's share."""
+"""Of the exponential prior on the share of a device that takes part in the mix."""
 OFFSET_VARIANCE = 0.25
 """Of the response of a typical network."""
+_TAKES_PART = 0.2  # prior probability, for each of the mixed devices where known ones are among them
 _NOISE_SPREAD = 1.5  # standard deviation of log noise around what a hypothesis saw
 _MANY = 32
 _SHORT_LIST = 40
@@ -148,7 +149,9 @@ def _solve(measured: Measured, index: int, known: Deviations) -> tuple[Floats, F
     fit = np.einsum("hkl,hl->hk", gram, shares)
     left = total - 2 * np.einsum("hk,hk->h", moment, shares) + np.einsum("hk,hk->h", fit, shares)
     evidence = 0.5 * (np.log(inverse).sum(axis=-1).reshape(-1) - left)
-    evidence += _shares_evidence(gram, shares, fit - moment + SHARE_RATE) - SHARE_RATE * shares.sum(axis=1)
+    takes_part = 1.0 if (known.player == NOBODY).all() else _TAKES_PART
+    evidence += _shares_evidence(gram, shares, fit - moment + SHARE_RATE, takes_part)
+    evidence -= SHARE_RATE * shares.sum(axis=1)
     evidence += log_slope(measured.relative, shift).sum()
     evidence += (-0.5 * (np.log(NOISE / known.noise[:, None]) / (2 * _NOISE_SPREAD)) ** 2).reshape(-1)
     both = scaled.reshape(len(shares), -1, count + 1)
@@ -172,12 +175,16 @@ def _non_negative(gram: Floats, moment: Floats) -> Floats:
     return shares
 
 
-def _shares_evidence(gram: Floats, shares: Floats, slope: Floats) -> Floats:
-    """Log of the volume that the shares may move in: Gaussian inside, exponential at the bound; with their prior's."""
+def _shares_evidence(gram: Floats, shares: Floats, slope: Floats, takes_part: float) -> Floats:
+    """Log of the volume that the shares may move in: Gaussian inside, exponential at the bound; with their prior's.
+
+    A share at the bound is that of a device that takes no part, or of one that does and has next to none.
+    """
     inside = shares > _LEAST_SHARE
     eye = np.eye(gram.shape[1])
     curvature = np.where(inside[:, :, None] & inside[:, None, :], gram, 0) + eye * ~inside[:, :, None]
     logdet = np.linalg.slogdet(curvature + 1e-9 * eye)[1]
-    at_bound = np.where(inside, 0.0, np.log(SHARE_RATE / np.maximum(slope, SHARE_RATE * 0.1)))
-    gaussian = inside.sum(axis=1) * (0.5 * np.log(2 * np.pi) + np.log(SHARE_RATE))
+    none = 1 - takes_part + takes_part * SHARE_RATE / np.maximum(slope, SHARE_RATE * 0.1)
+    at_bound = np.where(inside, 0.0, np.log(none))
+    gaussian = inside.sum(axis=1) * (0.5 * np.log(2 * np.pi) + np.log(takes_part * SHARE_RATE))
     return np.asarray(gaussian - 0.5 * logdet + at_bound.sum(axis=1), np.float64)

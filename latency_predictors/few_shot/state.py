@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from latency_predictors.few_shot.description import Scaling
 from latency_predictors.few_shot.fleet import Fleet
+from latency_predictors.few_shot.plain import PlainMix
 from latency_predictors.few_shot.posterior import Hypotheses
 from latency_predictors.few_shot.prior import Deviations
 from latency_predictors.few_shot.response import SHIFTS
@@ -28,7 +29,8 @@ def target_state(target: Target) -> tuple[Arrays, dict[str, Any]]:
     arrays = {f"scaling.{name}": getattr(fleet.scaling, name) for name in _SCALING}
     arrays |= {f"sources.{field.name}": getattr(fleet.sources, field.name) for field in fields(Sources)}
     arrays |= {f"seen.{name}": getattr(target.seen, name) for name in _ENCODED}
-    arrays["quantity_typical"] = fleet.quantity_typical
+    arrays |= {"quantity_typical": fleet.quantity_typical, "log_moments": fleet.log_moments}
+    arrays |= _parts("plain", target.plain)
     for index, known in enumerate(fleet.deviations):
         arrays |= _parts(f"deviations.{index}", known)
     for index, found in enumerate(target.hypotheses):
@@ -57,6 +59,7 @@ def target_from(arrays: Mapping[str, NDArray[Any]], values: Mapping[str, Any]) -
         quantities=tuple(values["quantities"]),
         quantity_typical=arrays["quantity_typical"],
         sources=Sources(*(arrays[f"sources.{field.name}"] for field in fields(Sources))),
+        log_moments=arrays["log_moments"],
         deviations=tuple(
             Deviations(**_whole(f"deviations.{index}", Deviations, arrays)) for index in range(len(SHIFTS))
         ),
@@ -64,13 +67,16 @@ def target_from(arrays: Mapping[str, NDArray[Any]], values: Mapping[str, Any]) -
         strangest=np.inf if strangest is None else float(strangest),
     )
     found = tuple(Hypotheses(**_whole(f"hypotheses.{index}", Hypotheses, arrays)) for index in range(len(SHIFTS)))
-    return Target(fleet, Encoded(*(arrays[f"seen.{name}"] for name in _ENCODED)), float(values["typical_s"]), found)
+    seen, plain = Encoded(*(arrays[f"seen.{name}"] for name in _ENCODED)), PlainMix(**_whole("plain", PlainMix, arrays))
+    return Target(fleet, seen, float(values["typical_s"]), found, plain)
 
 
-def _parts(prefix: str, whole: Deviations | Hypotheses) -> Arrays:
+def _parts(prefix: str, whole: Deviations | Hypotheses | PlainMix) -> Arrays:
     return {f"{prefix}.{field.name}": np.asarray(getattr(whole, field.name)) for field in fields(whole)}
 
 
-def _whole(prefix: str, kind: type[Deviations | Hypotheses], arrays: Mapping[str, NDArray[Any]]) -> dict[str, Any]:
+def _whole(
+    prefix: str, kind: type[Deviations | Hypotheses | PlainMix], arrays: Mapping[str, NDArray[Any]]
+) -> dict[str, Any]:
     found = {field.name: arrays[f"{prefix}.{field.name}"] for field in fields(kind)}
     return {name: float(array) if array.ndim == 0 else array for name, array in found.items()}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -11,6 +11,7 @@ from scipy.linalg import solve_triangular
 from scipy.special import ndtr, stdtrit
 
 from latency_predictors.few_shot.description import Floats, Ints
+from latency_predictors.few_shot.plain import PlainMix
 from latency_predictors.few_shot.posterior import OFFSET_VARIANCE, Hypotheses, group_kernels
 from latency_predictors.few_shot.prior import Deviations
 from latency_predictors.few_shot.response import inverse, transform
@@ -21,7 +22,8 @@ if TYPE_CHECKING:
 _FOR_INTERVALS = 12  # hypotheses of a transform that tell an interval's width
 _CHUNK = 4096
 _BISECTIONS = 40
-_LEAST_LOG_SPREAD = 0.3  # of devices whose speed nothing is known of
+_LEAST_LOG_SPREAD = 0.6  # of devices whose speed nothing is known of
+_PLAIN = 10.0  # measurements after which the posterior counts as much as the plain mix
 
 
 @dataclass(frozen=True)
@@ -45,9 +47,9 @@ class Encoded:
         """Some of the networks."""
         return Encoded(self.features[rows], self.group, self.mixed[rows])
 
-    def without(self, device: int) -> Encoded:
-        """As a fleet without one of its devices sees them."""
-        return Encoded(self.features, self.group, np.delete(self.mixed, device, axis=1))
+    def without(self, devices: Sequence[int]) -> Encoded:
+        """As a fleet without some of its devices sees them."""
+        return Encoded(self.features, self.group, np.delete(self.mixed, devices, axis=1))
 
 
 @dataclass(frozen=True)
@@ -59,27 +61,31 @@ class Target:
         seen: measured networks.
         typical_s: scale of its latencies in seconds; 0 where none was measured.
         hypotheses: by transform; none where nothing was measured.
+        plain: what the measurements say without a learnt prior; empty where nothing was measured.
     """
 
     fleet: Fleet
     seen: Encoded
     typical_s: float
     hypotheses: tuple[Hypotheses, ...]
+    plain: PlainMix
 
     def predict(self, networks: Encoded) -> Floats:
         """Latencies in seconds, shape ``(networks,)``."""
         if not self.hypotheses:
             return np.asarray(np.exp(self._unmeasured(networks)[0]), np.float64)
-        total = np.zeros(len(networks))
+        total, plain = np.zeros(len(networks)), self.plain.relative(networks.features, networks.mixed)
         for found, known in self._likely():
             mean = _mean(found, known, self.seen, networks)
+            mean += self._plain_weight * (transform(plain, found.shift) - mean)
             total += found.weight.sum() * inverse(mean, found.shift)
         return self.typical_s * total
 
     def interval(self, networks: Encoded, coverage: float = 0.9) -> tuple[Floats, Floats]:
         """Bounds in seconds that hold a measured latency with probability ``coverage``, each of shape ``(networks,)``.
 
-        Quantiles of the posterior, a mixture over transforms, widened by what known devices asked for.
+        Quantiles of the posterior, a mixture over transforms, widened by what known devices asked for. Where it and the
+        plain mix disagree, that is uncertainty too.
         """
         tail = (1 - coverage) / 2
         if not self.hypotheses:
@@ -119,23 +125,41 @@ class Target:
             if len(found.weight):
                 yield found, known
 
+    @property
+    def _plain_weight(self) -> float:
+        """What the plain mix counts: the fewer measurements, the less is a learnt prior's word to be taken for them.
+
+        Where no device is known no prior was learnt, and the posterior stands alone.
+        """
+        return _PLAIN / (_PLAIN + len(self.seen)) if len(self.fleet.sources.typical_s) else 0.0
+
     def _unmeasured(self, networks: Encoded) -> tuple[Floats, Floats]:
-        """Mean and deviation of log latency over the known devices."""
+        """Mean and deviation of log latency over known devices.
+
+        Networks are ordered by known devices, by all work and by arithmetic in equal parts, each by its own spread:
+        known devices can all be of one kind, which the unseen one is not.
+        """
         typical = self.fleet.sources.typical_s
-        logs = np.log(networks.mixed[:, : len(typical)] * typical)
-        spread = np.sqrt(logs.var(axis=1, ddof=min(1, len(typical) - 1)) + _LEAST_LOG_SPREAD**2)
-        return logs.mean(axis=1), spread * np.sqrt(1 + 1 / len(typical))
+        count, (centre, size) = len(typical), self.fleet.log_moments
+        logs = np.log(networks.mixed)
+        order = (logs - centre) / size
+        parts = [order[:, :count].mean(axis=1), order[:, count:].mean(axis=1), order[:, count]]
+        level = float((np.log(typical) + centre[:count]).mean())
+        middle = level + float(size[:count].mean()) * np.mean(parts, axis=0)
+        between = (logs[:, :count] + np.log(typical)).var(axis=1, ddof=min(1, count - 1))
+        return middle, np.sqrt((between + _LEAST_LOG_SPREAD**2) * (1 + 1 / count))
 
     def _parts(self, networks: Encoded, widening: float | None = None) -> list[tuple[float, float, Floats, Floats]]:
         """Weight, shift, mean and deviation of the response, by transform."""
         factor = self.fleet.widening_after(len(self.seen)) if widening is None else widening
-        parts = []
+        parts, share, plain = [], self._plain_weight, self.plain.relative(networks.features, networks.mixed)
         for found, known in self._likely():
             chunks = [networks.take(slice(start, start + _CHUNK)) for start in range(0, len(networks), _CHUNK)]
             moments = [_moments(found, known, self.seen, chunk) for chunk in chunks]
             mean = np.concatenate([entry[0] for entry in moments])
-            deviation = np.sqrt(np.concatenate([entry[1] for entry in moments]))
-            parts.append((float(found.weight.sum()), found.shift, mean, factor * deviation))
+            gap = transform(plain, found.shift) - mean
+            variance = np.concatenate([entry[1] for entry in moments]) + share * (1 - share) * gap**2
+            parts.append((float(found.weight.sum()), found.shift, mean + share * gap, factor * np.sqrt(variance)))
         return parts
 
 

@@ -12,8 +12,6 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
-from rich.markup import escape
-from rich.table import Table
 
 from nas.cli.agent import add_agent_commands
 from nas.cli.devices import devices_app
@@ -36,6 +34,17 @@ _Data = Annotated[Path | None, typer.Option("--data", help="Where the images are
 _Set = Annotated[
     list[str] | None, typer.Option("--set", metavar="KEY.PATH=VALUE", help="Change a value of the config; repeatable.")
 ]
+
+
+def _refuse_set(given: list[str] | None) -> list[str] | None:
+    if given:
+        told = "stages take the run's config; change it with `nas run CONFIG --run-dir RUN_DIR --set KEY.PATH=VALUE`"
+        raise typer.BadParameter(told)
+    return given
+
+
+_NoSet = Annotated[list[str] | None, typer.Option("--set", hidden=True, callback=_refuse_set)]
+"""What a stage does not take, to say why."""
 
 
 def _show_version(wanted: bool) -> None:
@@ -86,7 +95,8 @@ def init_command(config: _ConfigFile, run_dir: _RunDir, data: _Data = None, over
         from nas.config import load_config
         from nas.pipeline import prepare
 
-        prepare(load_config(config, data=data, overrides=override or ()), run_dir)
+        with ConsoleProgress() as progress:
+            prepare(load_config(config, data=data, overrides=override or ()), run_dir, progress=progress)
         typer.echo(f"made {run_dir}; `nas train {run_dir}` is the first stage")
 
 
@@ -96,7 +106,7 @@ def _command(words: list[str], data: Path | None) -> str:
 
 
 def _stage_command(stage: str, description: str) -> Callable[..., None]:
-    def command(run_dir: _RunDir, data: _Data = None) -> None:
+    def command(run_dir: _RunDir, data: _Data = None, override: _NoSet = None) -> None:
         with reported(resume=_command([stage, str(run_dir)], data)):
             from nas.pipeline import run_stage
 
@@ -114,6 +124,7 @@ def train_command(
     status: Annotated[
         bool, typer.Option("--status", help="Only show where training stands; it may be running meanwhile.")
     ] = False,
+    override: _NoSet = None,
 ) -> None:
     """Train the supernet."""
     if not status:
@@ -170,12 +181,7 @@ def status_command(run_dir: _RunDir) -> None:
 def spaces_command() -> None:
     """List the search spaces, and the published networks that are members of them."""
     with reported():
-        from nas.cli.show import show_published
-        from search_spaces import describe_space, get_space, space_names
+        from nas.cli.spaces import show_published, show_spaces
 
-        table = Table("space", "networks", "decisions", "description")
-        for name in space_names():
-            space = get_space(name)
-            table.add_row(name, f"{space.size:.3g}", str(len(space.decisions)), escape(describe_space(name)))
-        Console().print(table)
+        show_spaces(Console())
         show_published(Console())

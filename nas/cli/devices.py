@@ -70,7 +70,9 @@ def devices_check_command(file: _File = None) -> None:
         made |= {name: get_device(own.backend, own.options) for name, own in user_devices(file).items()}
         for name, device in made.items():
             info, reason = device.info(), device.unavailable_reason()
-            runtime = f"{info.runtime} {info.runtime_version}"
+            # One that is there may lack what this device needs of it: the reason tells, and not this column.
+            known = info.runtime_version != "missing"
+            runtime = f"{info.runtime} {info.runtime_version}" if known else f"{info.runtime}: see below"
             table.add_row(name, "no" if reason else "yes", escape(runtime))
             if reason:
                 missing[name] = reason

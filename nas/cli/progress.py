@@ -50,6 +50,7 @@ class ConsoleProgress:
         """A piece of work begins; one that begins again while it is not done takes its bar's place."""
         if self._task is not None and stage == self._name and self._done < self._total:
             self._bars.remove_task(self._task)
+        unit = unit if total == 1 else f"{unit}s"
         self._name, self._unit, self._total = stage, unit, total
         self._done = self._done_before = done
         self._began = self._spoke = time.monotonic()

@@ -1,4 +1,4 @@
-"""Shows networks that a run exported or that papers published, and where a training stands."""
+"""Shows networks that a run exported, and where a training stands."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ from rich.table import Table
 from nas.cli.progress import duration
 from nas.files import read_json, reading
 from nas.run_directory import RunDirectory
-from search_spaces import get_published, macs, parameters, published_names
 from supernet import read_status
 
 
@@ -19,13 +18,7 @@ def show_members(console: Console, run_dir: Path) -> None:
     run = RunDirectory(run_dir)
     targets = [target.name for target in run.config.targets]
     table = Table("network", "MACs", "accuracy of the files", *(f"{name}, median ms" for name in targets))
-    listed = run.result("export")
-    with reading(listed):
-        members = read_json(listed)["members"]
-        if not isinstance(members, list):
-            raise TypeError(f"members is {members!r}")
-        cards = {name: run_dir / "export" / name / "card.json" for name in members}
-    for name, path in cards.items():
+    for name, path in run.cards().items():
         card = read_json(path)
         with reading(path):
             values = [row["value"] for row in card["accuracy"].values() if row["value"] is not None]
@@ -33,17 +26,8 @@ def show_members(console: Console, run_dir: Path) -> None:
             latencies = [f"{1000 * card['latency'][target]['median_s']:.3f}" for target in targets]
             table.add_row(name, f"{card['macs'] / 1e6:.3g} M", span, *latencies)
     console.print(table)
-    console.print(f"ready to ship: {run_dir / 'export'}   report: {run_dir / 'report' / 'index.html'}", markup=False)
-
-
-def show_published(console: Console) -> None:
-    """Print a table of the published networks, with the sizes that are counted on them."""
-    table = Table("published network", "MACs", "parameters")
-    for name in published_names():
-        published = get_published(name)
-        network = published.space.lower(published.architecture)
-        table.add_row(name, f"{macs(network) / 1e6:.4g} M", f"{parameters(network) / 1e6:.3g} M")
-    console.print(table)
+    places = f"ready to ship: {run_dir / 'export'}   report: {run_dir / 'report' / 'index.html'}"
+    console.print(places, markup=False, soft_wrap=True)
 
 
 def show_training(console: Console, run_dir: Path) -> None:

@@ -46,7 +46,8 @@ def load_config(path: Path, *, data: Path | None = None, overrides: Sequence[str
     try:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        raise NasError(f"config {path} cannot be read ({error}); give a YAML file such as those in configs/") from error
+        example = "give a YAML file such as those in experiments/configs/"
+        raise NasError(f"config {path} cannot be read ({error}); {example}") from error
     values = parse_yaml(text, str(path))
     for override in overrides:
         _override(values, override)

@@ -7,19 +7,19 @@ from typing import Annotated
 
 from pydantic import Field
 
-from nas.config.errors import nearest
 from nas.config.section import Section
 from nas.errors import NasError
 from nas.fleet import FLEET, How, device_problem
 from nas.objective import Problem
+from search_spaces.nearest import nearest
 
 
 class ConfirmSection(Section):
     """How the searched front is measured, and what is done where measurements contradict what was predicted.
 
     Attributes:
-        members: how many members of the front are built, measured and judged as files at once; evenly spread if not
-            all.
+        members: how many members of the front are built, measured and judged as files at once, evenly spread over it;
+            all if left out.
         rounds: how many times, at most, the predictors are fitted again with what was measured, the search goes on and
             what it finds is measured too; 0 to leave it at the first. Where predictions hold there is no second.
         evaluations: candidates that each of these rounds judges.
@@ -46,7 +46,11 @@ class FleetSection(Section):
 
 
 class ExportSection(Section):
-    """How many members of the confirmed front are exported; evenly spread if not all."""
+    """Which networks become folders that are ready to ship.
+
+    Attributes:
+        count: how many members of the confirmed front; evenly spread over it. All if left out.
+    """
 
     count: int | None = Field(None, ge=1)
 

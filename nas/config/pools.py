@@ -7,8 +7,8 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, Field
 
-from nas.config.errors import nearest
 from nas.config.section import FileName, Section
+from search_spaces.nearest import nearest
 
 _RAYS_OWN = ("CPU", "GPU", "memory", "object_store_memory")
 

@@ -13,25 +13,22 @@ from devices import (
     BOARDS,
     MOST_THREADS,
     Board,
-    DeviceError,
-    Format,
     MeasureSettings,
-    Precision,
     device_names,
     get_board,
-    get_device,
 )
 from devices.paths import user_path
 from latency_predictors import MINIMUM_CHECKED, predictor_names
 from nas.candidate import ACCURACY, latency_metric, metric_names
-from nas.config.errors import nearest
 from nas.config.late import ConfirmSection, ExportSection, FleetSection, check_fleet
 from nas.config.ledger_url import LedgerUrl
 from nas.config.pools import PoolSection, UnitSection, check_pools
-from nas.config.section import FileName, Section
+from nas.config.section import Section
+from nas.config.targets import DeviceSection, TargetSection, check_device_options
 from nas.objective import Limit, Objective, Problem
-from nas.search import searcher_names
+from nas.search import check_searcher_options, searcher_names
 from search_spaces import SearchSpace, get_space
+from search_spaces.nearest import nearest
 from supernet import TrainSettings
 from supernet.data import DataSettings, Source
 
@@ -57,7 +54,12 @@ def _is_size(value: Any) -> bool:  # noqa: ANN401
 
 
 class SpaceSection(Section):
-    """Which search space (`nas spaces` lists them), and its options, such as ``classes`` or ``resolutions``."""
+    """Which search space, and its options.
+
+    Attributes:
+        name: one of `nas spaces`, or ``module:factory`` for one of the user's own.
+        options: settings of the space, such as ``classes`` or ``resolutions``.
+    """
 
     name: str
     options: dict[str, Any] = Field(default_factory=dict)
@@ -69,7 +71,14 @@ class SpaceSection(Section):
 
 
 class SplitSection(Section):
-    """Shares of the images kept for validation and test, and how many training images calibrate norms and INT8."""
+    """Which images are for what; the split is drawn class by class.
+
+    Attributes:
+        validation: share of the images that compare networks in the search and on the front.
+        test: share of the images by which nothing is chosen.
+        calibration: how many training images batch-norm statistics and INT8 ranges are made with; no more than there
+            are.
+    """
 
     validation: float = Field(0.2, gt=0, lt=1)
     test: float = Field(0.2, gt=0, lt=1)
@@ -79,51 +88,6 @@ class SplitSection(Section):
     def _leaves_training_images(self) -> SplitSection:
         if self.validation + self.test >= 1:
             raise ValueError(f"validation {self.validation} and test {self.test} leave nothing to train on")
-        return self
-
-
-class TargetSection(Section):
-    """One device to be fast on, and what of each network is run there.
-
-    Attributes:
-        name: the target's name in metrics (``latency_s.<name>``), reports and folders.
-        device: one of `nas devices list`, or a name that ``devices`` or a ``devices.yaml`` defines.
-        format: model file the device runs; its first one if left out.
-        threads: inference threads; those of ``measure`` if left out.
-        options: settings of the device; they go before those of its definition.
-    """
-
-    name: FileName
-    device: str
-    precision: Precision = "int8"
-    format: Format | None = None
-    threads: int | None = Field(None, ge=1, le=MOST_THREADS)
-    options: dict[str, Any] = Field(default_factory=dict)
-
-
-class DeviceSection(Section):
-    """A device of the user's own: a backend with its options, under a name that targets can use.
-
-    Attributes:
-        name: the device's name.
-        backend: one of `nas devices list`.
-        options: settings of the backend.
-    """
-
-    name: FileName
-    backend: str
-    options: dict[str, Any] = Field(default_factory=dict)
-
-    @model_validator(mode="after")
-    def _can_be_made(self) -> DeviceSection:
-        if self.backend not in device_names():
-            raise ValueError(f"there is no backend {self.backend!r}{nearest(self.backend, device_names())}")
-        if self.name in device_names():
-            raise ValueError(f"{self.name!r} is a device already; choose another name")
-        try:
-            get_device(self.backend, self.options)
-        except DeviceError as error:
-            raise ValueError(f"device {self.name!r}: {error}") from error
         return self
 
 
@@ -176,7 +140,8 @@ class SearchSection(Section):
     """How candidates are proposed and judged.
 
     Attributes:
-        strategy: one of the registered searchers; ``options`` are its own.
+        strategy: which searcher proposes them.
+        options: settings of the strategy.
         evaluations: candidates to judge; those whose accuracy is only predicted do not count.
         batch: candidates asked for and judged together; the search can be resumed after each batch.
         accuracy: ``supernet`` evaluates every candidate; ``predicted`` learns from those evaluated so far, searches by
@@ -204,6 +169,7 @@ class SearchSection(Section):
             raise ValueError("a study in a storage holds found results only; leave out storage, or accuracy: predicted")
         if self.strategy not in searcher_names():
             raise ValueError(f"there is no strategy {self.strategy!r}{nearest(self.strategy, searcher_names())}")
+        check_searcher_options(self.strategy, self.options)
         return self
 
 
@@ -261,7 +227,7 @@ class Config(Section):
         data = given.get("data") if isinstance(given, dict) else None
         source = data.get("source") if isinstance(data, dict) else None
         if data is not None and source in get_args(Source) and source != "digits" and not data.get("path"):
-            raise ValueError(f"the place of the {source!r} images is missing; give it with --data PATH")
+            raise ValueError(f"the place of the {source!r} images is missing; give data.path or --data PATH")
         return given
 
     @model_validator(mode="before")
@@ -303,6 +269,15 @@ class Config(Section):
                     "A devices.yaml can define others (`nas devices list` tells where it is looked for)"
                 )
         check_pools(self.pools, [target.device for target in self.targets])
+        return self
+
+    @model_validator(mode="after")
+    def _options_exist(self) -> Config:
+        for number, target in enumerate(self.targets):
+            backend, _ = self.device_of(target)
+            check_device_options(f"targets.{number}.options", backend, target.options)
+            for unit in self.units_of(target):
+                check_device_options(f"unit {unit.name!r}: options", backend, unit.options)
         return self
 
     @model_validator(mode="after")

@@ -25,7 +25,7 @@ from devices.paths import user_path
 from nas.config.booleans import told_as_text
 from nas.config.errors import explain
 from nas.config.section import Section
-from nas.config.sections import DeviceSection
+from nas.config.targets import DeviceSection
 from nas.config.yaml_text import parse_yaml
 from nas.errors import NasError
 

@@ -44,6 +44,11 @@ class Lease:
         self._busy = False
         self._closed = threading.Event()
 
+    @property
+    def closed(self) -> bool:
+        """Whether it was given back for good: what it raises since then says nothing of the unit."""
+        return self._closed.is_set()
+
     def check(self) -> None:
         """Return when the unit is leased and in working order.
 

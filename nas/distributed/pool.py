@@ -11,7 +11,8 @@ from devices.device import FloatArray
 from nas.config import UnitSection
 from nas.distributed.cluster import connected, last_line, missing, nodes_with
 from nas.distributed.lease import Lease
-from nas.distributed.sharing import LostError
+from nas.distributed.losses import UNITS, loss, told
+from nas.distributed.sharing import LostError, UnfitError
 from nas.distributed.unit import Offer, Sent, Wanted, offer_of
 from nas.distributed.unit_model import UnitModel
 from nas.errors import NasError
@@ -142,19 +143,25 @@ class PooledDevice:
         """What the first unit answers that can be had.
 
         Raises:
-            DeviceError: none can be had.
+            DeviceError: none can be had, or several were lost over the question.
             NasError: the Ray cluster cannot be reached.
         """
         self.connect()
-        reasons = []
+        reasons: list[str] = []
+        losses: list[str] = []
         for lease in list(self.leases()):
+            begun = False
             try:
                 lease.check()
+                begun = True
                 return ask(lease)
             except LostError as error:
-                reasons.append(f"{lease.name}: {error}")
+                perhaps_the_model = begun and not isinstance(error, UnfitError)
+                (losses if perhaps_the_model else reasons).append(loss(lease.name, error))
                 self._leases.append(self._leases.pop(0))  # the next question goes to it last
-        raise DeviceError(f"no unit of the pool can be had: {'; '.join(reasons)}")
+            if len(losses) == UNITS:
+                raise DeviceError(told(losses))
+        raise DeviceError(f"no unit of the pool can be had: {'; '.join(reasons + losses)}")
 
     def _probe(self, unit: UnitSection, wanted: Wanted) -> Offer:
         """What a unit says of its device; nothing is leased.

@@ -12,12 +12,26 @@ from nas.errors import NasError
 RETRY_S: Final = 30.0
 """After how long a hand that was lost tries again whether it is back."""
 
+CHANCES: Final = 4
+"""How often a hand that was felled is asked whether it is well before it is given up: a board takes time to start."""
+
 _Piece = TypeVar("_Piece")
 _Piece_contra = TypeVar("_Piece_contra", contravariant=True)
 
 
 class LostError(NasError):
     """Whoever was at a piece of work is gone, and the piece is not done."""
+
+
+class UnfitError(LostError):
+    """Whoever was at a piece of work can do nothing now, whatever the piece."""
+
+
+class FelledError(LostError):
+    """What the piece asked for may be what brought its hand down, so the hand itself may be well.
+
+    Whoever raises it sees to it that no piece does so without end.
+    """
 
 
 class Hand(Protocol[_Piece_contra]):
@@ -36,6 +50,7 @@ class Hand(Protocol[_Piece_contra]):
 
         Raises:
             LostError: the hand is lost; doing the piece again goes on where this one stopped.
+            FelledError: the same, and only asking can tell whether the hand is well.
         """
         ...
 
@@ -60,7 +75,7 @@ def share_out(
         retry_s: after how long a hand that was lost tries again.
 
     Raises:
-        LostError: every hand is lost.
+        LostError: every hand is lost; one that was felled only once it has been asked in vain.
         Exception: what a hand raised beside.
     """
     table = _Table(pieces, len(hands))
@@ -95,7 +110,7 @@ def _work(table: _Table[_Piece], name: str, hand: Hand[_Piece], note: Callable[[
             hand.do(piece)
             table.done(name)
         except LostError as error:
-            if table.lost(name, str(error)):
+            if table.lost(name, str(error), felled=isinstance(error, FelledError)):
                 note(f"{name} was lost ({error}); others take over")
             table.pause(retry_s)
         except BaseException as error:  # told in the thread that asked for the work
@@ -110,6 +125,7 @@ class _Table(Generic[_Piece]):
         self._hands = hands
         self._at_work: dict[str, _Piece] = {}
         self._lost: dict[str, str] = {}
+        self._chances: dict[str, int] = {}
         self._changed = threading.Condition()
         self.ended = not self._waiting
         self.error: BaseException | None = None
@@ -142,17 +158,21 @@ class _Table(Generic[_Piece]):
     def found(self, name: str) -> bool:
         """A hand can begin; whether it was lost before."""
         with self._changed:
+            self._chances.pop(name, None)
             return self._lost.pop(name, None) is not None and not self.ended
 
-    def lost(self, name: str, reason: str) -> bool:
+    def lost(self, name: str, reason: str, *, felled: bool = False) -> bool:
         """A hand is lost, and its piece lies here again; whether that is news."""
         with self._changed:
             news = name not in self._lost and not self.ended
             self._lost[name] = reason
+            self._chances[name] = CHANCES if felled else self._chances.get(name, 0) - 1
             if name in self._at_work:
-                self._waiting.appendleft(self._at_work.pop(name))
+                piece = self._at_work.pop(name)
+                # What felled one should meet another, and is met last: the one that it felled may be the first to ask.
+                (self._waiting.append if felled else self._waiting.appendleft)(piece)
                 self._changed.notify_all()
-            if len(self._lost) == self._hands:
+            if len(self._lost) == self._hands and max(self._chances.values()) <= 0:
                 self.end(LostError("; ".join(f"{hand}: {why}" for hand, why in self._lost.items())))
             return news
 

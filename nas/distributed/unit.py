@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,8 @@ import nas.torch_devices  # noqa: F401 (registers them: a unit may be one)
 from devices import Artifact, Device, DeviceError, DeviceInfo, Format, LoadedModel, Measurement, MeasureSettings
 from devices import get_device as make_device
 from devices.device import FloatArray
-from nas.distributed.sharing import LostError
+from devices.measurement import REFUSED
+from nas.distributed.sharing import LostError, UnfitError
 
 
 @dataclass(frozen=True)
@@ -82,11 +84,23 @@ class Sent:
         """
         return cls(artifact, artifact.read())
 
-    def put(self, folder: Path) -> Artifact:
-        """The file in a folder."""
+    @contextmanager
+    def put(self, folder: Path) -> Iterator[Artifact]:
+        """The file in a folder, for the length of the block.
+
+        Raises:
+            UnfitError: it cannot be written there.
+        """
         path = folder / self.artifact.path.name
-        path.write_bytes(self.content)
-        return replace(self.artifact, path=path)
+        try:
+            path.write_bytes(self.content)
+        except OSError as error:
+            path.unlink(missing_ok=True)
+            raise UnfitError(f"the model file cannot be written on its machine ({error})") from error
+        try:
+            yield replace(self.artifact, path=path)
+        finally:
+            path.unlink(missing_ok=True)
 
 
 class UnitProcess:
@@ -121,10 +135,12 @@ class UnitProcess:
 
         Raises:
             LostError: the device cannot be used any more.
+            UnfitError: it could not be used from the beginning.
         """
-        made = self._device.measure(sent.put(Path(self._folder.name)), settings)
+        with sent.put(Path(self._folder.name)) as artifact:
+            made = self._device.measure(artifact, settings)
         if not made.ok:
-            self._check_works()
+            self._check_works(UnfitError if REFUSED in dict(made.environment) else LostError)
         return made
 
     def predict(self, sent: Sent, threads: int, images: FloatArray) -> FloatArray:
@@ -132,6 +148,7 @@ class UnitProcess:
 
         Raises:
             LostError: the device cannot be used any more.
+            UnfitError: it could not be used from the beginning.
             DeviceError: it cannot load or run the file.
         """
         try:
@@ -147,15 +164,16 @@ class UnitProcess:
         self._device.close()
         self._folder.cleanup()
 
-    def _check_works(self) -> None:
+    def _check_works(self, otherwise: type[LostError] = LostError) -> None:
         reason = self._device.unavailable_reason()
         if reason is not None:
-            raise LostError(reason)
+            raise otherwise(reason)
 
     def _load(self, sent: Sent, threads: int) -> LoadedModel:
         if self._loaded is None or self._loaded[:2] != (sent.artifact.sha256, threads):
             self._unload()
-            model = self._device.open(sent.put(Path(self._folder.name)), threads)
+            with sent.put(Path(self._folder.name)) as artifact:
+                model = self._device.open(artifact, threads)
             self._loaded = (sent.artifact.sha256, threads, model)
         return self._loaded[2]
 

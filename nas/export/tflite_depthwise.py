@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nas.export.tflite_graph import CHANNELS_LAST, FlatGraph, Value
+from nas.export.tflite_schema import FusedActivation
 from nas.export.tflite_windows import Window, of_node, padded
 from search_spaces.network import Conv, Node
 
@@ -45,7 +46,7 @@ def depthwise(
     layer = _Layer(graph, node, source, weight.transpose(1, 2, 3, 0))
     if not _splits(conv):
         return layer.add(node.name, window, layer.weight, bias, function)
-    none = graph.schema.ActivationFunctionType.NONE
+    none = FusedActivation.NONE
     distances = [d for d in range(1, conv.kernel // 2 + 1) if d == 1 or _meets_elements(window, d)]
     if distances == [1]:
         return layer.columns(node.name, window, 1, bias, function)

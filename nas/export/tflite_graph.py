@@ -13,7 +13,8 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from nas.export.tflite_model import Field, FlatModel
+from nas.export.flatbuffer import Integers
+from nas.export.tflite_model import FlatModel, Option
 from search_spaces.network import Shape
 
 Order: TypeAlias = tuple[int, ...]
@@ -64,7 +65,6 @@ class FlatGraph:
 
     def __init__(self) -> None:
         self.model = FlatModel()
-        self.schema = self.model.schema
         self._moved: dict[tuple[int, tuple[int, ...]], int] = {}
 
     def input(self, name: str, shape: Shape) -> Value:
@@ -80,7 +80,7 @@ class FlatGraph:
         shape: Shape,
         order: Order,
         options: str = "",
-        **fields: Field,
+        **fields: Option,
     ) -> Value:
         """Add an operator.
 
@@ -98,8 +98,8 @@ class FlatGraph:
         return Value(self.model.operator(kind, tensors, output, options, **fields), shape, order)
 
     def number(self, name: str, value: float) -> int:
-        """A float32 scalar."""
-        return self.model.constant(name, np.array(value, np.float32))
+        """A float32 constant of one element."""
+        return self.model.constant(name, np.array([value], np.float32))
 
     def indices(self, name: str, values: Sequence[Any]) -> int:
         """An int32 constant: axes, a shape, or pairs of pads."""
@@ -162,4 +162,4 @@ class FlatGraph:
         # The batch is left open, so that the same graph also runs on batches (calibration does).
         dims = (-1, *stored(shape, order)[1:])
         inputs = (value, self.indices(f"{name}.shape", dims))
-        return self.apply("RESHAPE", inputs, name, shape, order, "ReshapeOptions", newShape=np.array(dims, np.int32))
+        return self.apply("RESHAPE", inputs, name, shape, order, "ReshapeOptions", newShape=Integers(dims))

@@ -8,6 +8,7 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from nas.export import tflite_schema as schema
 from nas.export.errors import ExportError
 from nas.export.tflite_graph import CHANNELS_LAST, FlatGraph, Value
 from search_spaces.network import Node, Pool
@@ -95,13 +96,13 @@ def pool(graph: FlatGraph, node: Node, operation: Pool, source: Value, function:
         if window.explicit:
             # A mirrored border holds only elements that its windows cover anyway: their maximum is unchanged, and so
             # is the value range, which a border of lowest floats would ruin for INT8.
-            mode = graph.schema.MirrorPadMode.SYMMETRIC
+            mode = schema.MirrorPadMode.SYMMETRIC
             source = _pad(graph, node.name, source, window.explicit, kind="MIRROR_PAD", mode=mode)
         return _pooled(graph, "MAX_POOL_2D", source, node.name, node, fields)
     if not window.explicit:
         return _pooled(graph, "AVERAGE_POOL_2D", source, node.name, node, fields)
     source = _pad(graph, node.name, source, window.explicit, kind="PAD")
-    fields["fusedActivationFunction"] = graph.schema.ActivationFunctionType.NONE
+    fields["fusedActivationFunction"] = schema.FusedActivation.NONE
     counted = _pooled(graph, "AVERAGE_POOL_2D", source, f"{node.name}.counted", node, fields)
     ratio = graph.model.constant(f"{node.name}.ratio", _window_over_elements(window))
     active = {"fusedActivationFunction": function}
@@ -113,7 +114,7 @@ def _pooled(graph: FlatGraph, kind: str, source: Value, name: str, node: Node, f
 
 
 def _fields(graph: FlatGraph, window: Window) -> dict[str, int]:
-    padding = graph.schema.Padding.SAME if window.same else graph.schema.Padding.VALID
+    padding = schema.Padding.SAME if window.same else schema.Padding.VALID
     return {"padding": padding, "strideH": window.stride, "strideW": window.stride}
 
 

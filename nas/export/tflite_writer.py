@@ -12,6 +12,7 @@ from nas.export import tflite_windows as windows
 from nas.export.graph import INPUT_NAME, OUTPUT_NAME, gated_layers, live_nodes, sole_readers
 from nas.export.tflite_depthwise import depthwise
 from nas.export.tflite_graph import CHANNELS_LAST, FlatGraph, Value, plain
+from nas.export.tflite_schema import FusedActivation
 from nas.export.weights import Weights, folded, pairwise_bias, shifted_bias, weight_of
 from nas.files import write_bytes
 from search_spaces.network import (
@@ -51,7 +52,7 @@ def write_tflite(network: Network, weights: Weights, path: Path) -> None:
         path: where to; replaced atomically.
 
     Raises:
-        ExportError: a weight is missing or does not fit the network, or LiteRT's schema is not installed.
+        ExportError: a weight is missing or does not fit the network.
     """
     write_bytes(path, tflite_file(network, weights))
 
@@ -65,7 +66,7 @@ def tflite_file(network: Network, weights: Weights, *, integer: bool = False) ->
         integer: spell hard swish in sums, clips and products, for which XNNPACK has integer kernels.
 
     Raises:
-        ExportError: a weight is missing or does not fit the network, or LiteRT's schema is not installed.
+        ExportError: a weight is missing or does not fit the network.
     """
     return _Writer(network, weights, integer=integer).file()
 
@@ -77,7 +78,6 @@ class _Writer:
         self._integer = integer
         self._gated = gated_layers(self._network)
         self._fused = _fused_activations(self._network)
-        self._functions = self._graph.schema.ActivationFunctionType
 
     def file(self) -> bytes:
         graph, network = self._graph, self._network
@@ -201,7 +201,7 @@ class _Writer:
         Both ranges, 0 to 6 and 0 to 1, are known beforehand and suit 8 bits.
         """
         if node.inputs[0] not in self._gated:
-            three, clip = self._graph.number("constant.three", 3), {"fusedActivationFunction": self._functions.RELU6}
+            three, clip = self._graph.number("constant.three", 3), {"fusedActivationFunction": FusedActivation.RELU6}
             source = self._step("ADD", [source, three], node, "clipped", "AddOptions", **clip)
         return [source, self._graph.number("constant.sixth", 1 / 6)]
 
@@ -230,9 +230,9 @@ class _Writer:
     def _function(self, node: Node) -> int:
         """The activation that this node's operator applies itself."""
         if node.name in self._gated:
-            return int(self._functions.RELU6)
-        kinds = {"relu": self._functions.RELU, "relu6": self._functions.RELU6}
-        return int(kinds[self._fused[node.name]]) if node.name in self._fused else int(self._functions.NONE)
+            return int(FusedActivation.RELU6)
+        kinds = {"relu": FusedActivation.RELU, "relu6": FusedActivation.RELU6}
+        return int(kinds[self._fused[node.name]]) if node.name in self._fused else int(FusedActivation.NONE)
 
 
 def _value(source: Value | int) -> Value:

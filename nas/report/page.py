@@ -45,7 +45,7 @@ def render(run: RunData, drawn: Mapping[str, tuple[Chart, ...]]) -> str:
         "legend": legend,
         "ms": lambda seconds: _or_dash(seconds, figures.ms),
         "accuracy_on": _accuracy,
-        "percent": lambda share: _or_dash(share, lambda value: f"{100 * value:.1f}"),
+        "percent": lambda share: _or_dash(share, _percent),
         "millions": lambda count: _or_dash(count, lambda value: f"{value / 1e6:.2f}"),
         "thousands": lambda count: _or_dash(count, lambda value: f"{value / 1e3:.0f}"),
         "kilobytes": lambda count: _or_dash(count, lambda value: f"{value / 1e3:.1f}"),
@@ -124,7 +124,7 @@ def _texts(run: RunData) -> dict[str, Any]:
     if simulated:
         front += f" Latencies on {' and '.join(simulated)} are simulated: nothing was timed there."
     errors = sorted(_gap(latency) for m in run.members for latency in m.latencies.values() if _both(latency))
-    middle = f" The middle error of the predictions below is {100 * errors[len(errors) // 2]:.2g} %." if errors else ""
+    middle = f" The median error of the predictions below is {100 * errors[len(errors) // 2]:.2g} %." if errors else ""
     tried = dict.fromkeys(scores.target for scores in run.scores)
     lost = [target for target in tried if not any(s.used for s in run.scores if s.target == target)]
     return {
@@ -164,6 +164,10 @@ def _both(latency: Latency) -> bool:
 def _gap(latency: Latency) -> float:
     assert latency.median_s and latency.predicted_s is not None  # noqa: S101 (checked by _both)
     return abs(latency.predicted_s / latency.median_s - 1)
+
+
+def _percent(share: float) -> str:
+    return f"{round(100 * share, 1) + 0.0:.1f}"  # adding zero takes the sign from what rounds to it
 
 
 def _or_dash(value: Any, text: Any) -> str:  # noqa: ANN401 (a filter takes what the template gives)

@@ -7,9 +7,17 @@ from nas.search.feasible import feasible_rows
 from nas.search.model_assisted import ModelAssistedSearcher
 from nas.search.nsga2 import Nsga2Searcher
 from nas.search.optuna_search import OptunaSearcher
+from nas.search.optuna_shared import SharedOptunaSearcher
 from nas.search.policy_gradient import PolicyGradientSearcher
 from nas.search.random_search import RandomSearcher
-from nas.search.registry import describe_searcher, get_searcher, register_searcher, searcher_names
+from nas.search.registry import (
+    check_searcher_options,
+    describe_searcher,
+    get_searcher,
+    register_searcher,
+    searcher_factory,
+    searcher_names,
+)
 from nas.search.regularized import RegularizedEvolutionSearcher
 from nas.search.single_limit import OnceForAllEvolutionSearcher
 
@@ -24,9 +32,12 @@ __all__ = [
     "RandomSearcher",
     "RegularizedEvolutionSearcher",
     "Searcher",
+    "SharedOptunaSearcher",
+    "check_searcher_options",
     "describe_searcher",
     "feasible_rows",
     "get_searcher",
     "register_searcher",
+    "searcher_factory",
     "searcher_names",
 ]

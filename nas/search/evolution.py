@@ -30,7 +30,7 @@ _EXPLORED: Final = 100
 
 @register_searcher("evolution")
 class EvolutionSearcher(ResumableSearcher):
-    """Multi-objective evolution of the whole front, with hard limits; the default for cheap evaluators.
+    """Multi-objective evolution of the whole front, with hard limits; for cheap evaluators.
 
     Beside NSGA-II, whose constrained domination it keeps:
 

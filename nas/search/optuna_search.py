@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 from optuna.samplers import BaseSampler
-from optuna.trial import TrialState
+from optuna.trial import FrozenTrial, TrialState
 
 from nas.candidate import Candidate
 from nas.errors import NasError
 from nas.objective import Problem
 from nas.search.base import check_count, check_header, state_header
 from nas.search.optuna_study import MARGINS, Parameters, StudyStore, make_sampler, optuna_errors
-from nas.search.registry import register_searcher
 from nas.search.rows import pack, row_keys, rows_of, rows_of_keys, unpack
 from nas.search.unseen import Unseen
 from search_spaces import Architecture, SearchSpace
@@ -24,7 +23,6 @@ _REPEATS: Final = 8
 """Repeats of known architectures in a row after which one is drawn at random instead."""
 
 
-@register_searcher("optuna")
 class OptunaSearcher:
     """One of Optuna's samplers: nsgaii, nsgaiii, tpe, gp, random, ...
 
@@ -33,8 +31,8 @@ class OptunaSearcher:
     before it, so nothing that decides what comes next is kept in memory. An architecture that is sampled again is told
     its known result and never returned.
 
-    Only one process searches on a study at a time; others are refused while it lives. In a storage it is a study like
-    any other, to be looked at in Optuna's dashboard while it grows.
+    Only one process searches on a study at a time; others are refused while it lives. ``SharedOptunaSearcher`` is for
+    several. In a storage it is a study like any other, to be looked at in Optuna's dashboard while it grows.
 
     Args:
         space: what is searched.
@@ -82,8 +80,14 @@ class OptunaSearcher:
             self._adopt()
 
     def _open(self, storage: str | None, study: str) -> None:
-        self._store = StudyStore(storage, study, self._problem.objectives)
-        self._seed = self._store.claim(self._header, self._seed)
+        self._found(StudyStore(storage, study, self._problem.objectives))
+
+    def _found(self, store: StudyStore) -> None:
+        """Make a study ours, or go on with it."""
+        self._store = store
+        self._seed = store.claim(self._header, self._seed)
+        # Not only for what it samples: it stores by how much limits are broken when a trial is told.
+        store.study.sampler = self._next_sampler(0)
 
     def _next_sampler(self, number: int) -> BaseSampler:
         # A quasi-random sequence goes on only under the seed that it started with.
@@ -95,30 +99,37 @@ class OptunaSearcher:
 
     def _adopt(self) -> None:
         """Take over what is in the storage."""
+        for trial, key in self._read():
+            if trial.state == TrialState.RUNNING:
+                self._file(key, trial.number)
+        self._again = list(self._pending)
+
+    def _read(self) -> list[tuple[FrozenTrial, bytes]]:
+        """Learn what is in the storage; every running and every complete trial with its key, in their order."""
         self._unseen = Unseen(self._space)
         self._results: dict[bytes, tuple[list[float], list[float]]] = {}
         self._pending: dict[bytes, list[int]] = {}
-        self._count = 0
-        running: list[tuple[int, bytes]] = []
+        found: list[tuple[FrozenTrial, bytes]] = []
         for trial in self._store.study.get_trials(deepcopy=False):
             choices = self._parameters.choices(trial.params)
             if trial.state == TrialState.RUNNING and choices is None:
                 # Killed between two suggestions; the next one starts from the same seed.
                 self._store.study.tell(trial.number, state=TrialState.FAIL)
             elif trial.state in (TrialState.RUNNING, TrialState.COMPLETE) and choices is not None:
-                self._count += 1
                 key = row_keys(np.array([choices]))[0]
                 self._unseen.add([key])
                 if trial.state == TrialState.COMPLETE:
                     self._results.setdefault(key, (list(trial.values), list(trial.user_attrs[MARGINS])))
-                else:
-                    running.append((trial.number, key))
-        for number, key in running:
-            if key in self._results:
-                self._store.tell(number, *self._results[key])
-            else:
-                self._pending.setdefault(key, []).append(number)
-        self._again = list(self._pending)
+                found.append((trial, key))
+        self._count = len(found)
+        return found
+
+    def _file(self, key: bytes, number: int) -> None:
+        """Put a running trial with those of its architecture; told at once where the result is known."""
+        if key in self._results:
+            self._store.tell(number, *self._results[key])
+        else:
+            self._pending.setdefault(key, []).append(number)
 
     def ask(self, count: int) -> list[Architecture]:
         """New architectures; see ``Searcher.ask``."""
@@ -135,14 +146,11 @@ class OptunaSearcher:
             if len(self._unseen) >= self._space.size:
                 return None
             key, number = self._trial()
-            if key not in self._unseen:
-                self._unseen.add([key])
-                self._pending[key] = [number]
+            new = key not in self._unseen
+            self._unseen.add([key])
+            self._file(key, number)
+            if new:
                 return key
-            if key in self._results:
-                self._store.tell(number, *self._results[key])
-            else:
-                self._pending[key].append(number)  # told with the first of its kind
         drawn = self._unseen.draw(np.random.default_rng([self._seed, self._count]), 1)
         return self._enqueued(drawn) if len(drawn) else None
 
@@ -157,26 +165,37 @@ class OptunaSearcher:
     def _enqueued(self, row: NDArray[np.int64]) -> bytes:
         """Key of a pending trial of a given row, shape ``(1, decisions)``."""
         self._store.study.enqueue_trial(self._parameters.params(row[0].tolist()))
-        key, number = self._trial()
-        self._pending[key] = [number]
-        return key
+        wanted = row_keys(row)[0]
+        while True:
+            key, number = self._trial()
+            self._file(key, number)
+            if key == wanted:
+                return key
+            if key not in self._unseen:  # somebody else had enqueued it, or a process that was killed then
+                self._unseen.add([key])
+                self._again.append(key)
 
     def tell(self, candidates: Sequence[Candidate]) -> None:
         """Results; see ``Searcher.tell``."""
         rows = rows_of(self._space, [candidate.arch for candidate in candidates])
         scores = self._problem.scores(candidates)
         with optuna_errors("storing results"):
-            for row, key, costs, margins in zip(rows, row_keys(rows), scores.costs, scores.margins, strict=True):
+            columns = (candidates, rows, row_keys(rows), scores.costs, scores.margins)
+            for candidate, row, key, costs, margins in zip(*columns, strict=True):
                 if key in self._results:
                     continue
                 if key not in self._pending:
                     self._unseen.add([key])
                     self._enqueued(row[None])
                 self._results[key] = (self._values(costs), margins.tolist())
-                for number in self._pending.pop(key):
-                    self._store.tell(number, *self._results[key])
+                self._finish(key, candidate)
         told = set(row_keys(rows))
         self._again = [key for key in self._again if key not in told]
+
+    def _finish(self, key: bytes, _candidate: Candidate) -> None:
+        """Tell every trial of an architecture its result."""
+        for number in self._pending.pop(key):
+            self._store.tell(number, *self._results[key])
 
     def _values(self, costs: NDArray[np.float64]) -> list[float]:
         """Objectives in their own units; one that is unknown counts as the worst so far."""
@@ -217,6 +236,10 @@ class OptunaSearcher:
                         f"the Optuna study {self._store.name!r} lacks results that it was told; see whether its "
                         "storage is elsewhere (a file's path without a leading / begins in the current directory)"
                     )
-                self._again = [key for key in self._unseen.keys if key not in told]
+                self._resume(told)
         except (AttributeError, LookupError, OverflowError, TypeError, ValueError) as error:
             raise NasError(f"the saved state of the optuna search is damaged: {error!r}") from error
+
+    def _resume(self, told: Set[bytes]) -> None:
+        """Ask again for what is not among what was told when the state was taken."""
+        self._again = [key for key in self._unseen.keys if key not in told]

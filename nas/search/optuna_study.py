@@ -19,10 +19,24 @@ from sqlalchemy.exc import SQLAlchemyError
 from nas.errors import NasError
 from nas.objective import Objective
 from nas.search.study_lock import JOURNAL, hold, open_storage
+from nas.search.study_sharing import check_locks
 from search_spaces import SearchSpace
 
 MARGINS = "margins"
 """User attribute of a trial: how far it is beyond each limit."""
+
+SHARED = "shared"
+"""Part of a study's owner: several processes search on it."""
+
+_REMEDIES = {
+    frozenset(
+        {"judged_by"}
+    ): "its results come from other weights, predictors, evaluation images or settings than those "
+    "of this run; go on in a copy of the run directory that began it, made after `nas fit`, or ",
+    frozenset({SHARED}): "either every process that searches on a study has `shared: true` beside its name, from the "
+    "beginning, or none has; ",
+}
+"""What to do about a study whose owner differs in this alone."""
 
 _ABSTRACT = ("base", "basega", "partialfixed", "grid")  # the last two need a search space of their own
 
@@ -91,11 +105,16 @@ def make_sampler(name: str, options: Mapping[str, Any], seed: int, *, constraine
     return cls(**given)
 
 
-def check_storage(url: object) -> str:
+def check_storage(url: object, *, shared: bool = False) -> str:
     """Check that a database can hold studies; the result is the URL of one in memory that stands in for it.
 
+    Args:
+        url: what the config gives.
+        shared: several processes are to search on one of its studies.
+
     Raises:
-        NasError: no URL, a driver that is missing, or a database that cannot be opened.
+        NasError: no URL, a driver that is missing, a database that cannot be opened, or one without the locks that
+            sharing needs.
     """
     if not isinstance(url, str):
         raise NasError(
@@ -104,6 +123,8 @@ def check_storage(url: object) -> str:
         )
     with optuna_errors("opening its storage"):
         open_storage(url)
+    if shared:
+        check_locks(url)
     return "sqlite://"
 
 
@@ -162,20 +183,31 @@ class Parameters:
         return choices if self.params(choices).keys() == params.keys() else None
 
 
+def _remedy(found: Mapping[str, Any], owner: Mapping[str, Any]) -> str:
+    differing = {name for name in found.keys() | owner.keys() if found.get(name) != owner.get(name)}
+    return _REMEDIES.get(frozenset(differing - {"seed"}), "")
+
+
 class StudyStore:
-    """A study and the storage below it, which this process alone searches on.
+    """A study and the storage below it.
+
+    Args:
+        url: the storage; in memory if None.
+        name: of the study.
+        objectives: of the study.
+        alone: keep every other process from it for as long as this one lives.
 
     Raises:
         NasError: the storage cannot be opened, or another process searches on the study.
     """
 
-    def __init__(self, url: str | None, name: str, objectives: Sequence[Objective]) -> None:
+    def __init__(self, url: str | None, name: str, objectives: Sequence[Objective], *, alone: bool = True) -> None:
         self.in_memory = url is None
         self.name = name
         self._names = [objective.metric for objective in objectives]
         with optuna_errors(f"opening study {name!r}"):
             self._storage: BaseStorage = InMemoryStorage() if url is None else open_storage(url)
-            if url is not None:
+            if url is not None and alone:
                 hold(url, name)
             self.study = optuna.create_study(
                 storage=self._storage,
@@ -200,18 +232,23 @@ class StudyStore:
         if found is None or {**found, "seed": None} != {**owner, "seed": None}:
             raise NasError(
                 f"the Optuna study {self.name!r} in this storage belongs to another search ({found}); "
-                f"this one is {owner}: choose another study name"
+                f"this one is {owner}: {_remedy(found or {}, owner)}choose another study name"
             )
         return int(found["seed"])
 
+    def note(self, number: int, name: str, value: object) -> None:
+        """Keep something with a trial that is not finished, in values that ``json`` writes."""
+        trial_id = self._storage.get_trial_id_from_study_id_trial_number(self._id, number)
+        self._storage.set_trial_user_attr(trial_id, name, value)
+
     def tell(self, number: int, values: Sequence[float], margins: Sequence[float]) -> None:
         """Finish a trial."""
-        trial_id = self._storage.get_trial_id_from_study_id_trial_number(self._id, number)
-        self._storage.set_trial_user_attr(trial_id, MARGINS, list(margins))
+        self.note(number, MARGINS, list(margins))
         try:
             self.study.tell(number, list(values))
         except RuntimeError:
             # A sampler that has been through the whole space asks for a stop, which an ask-and-tell study cannot do.
+            trial_id = self._storage.get_trial_id_from_study_id_trial_number(self._id, number)
             if not self._storage.get_trial(trial_id).state.is_finished():
                 raise
 

@@ -11,6 +11,8 @@ from nas.errors import NasError
 from nas.objective import Limit, Objective, Problem
 from nas.search.base import Searcher
 from search_spaces import SearchSpace
+from search_spaces.nearest import nearest
+from search_spaces.options import option_problem
 
 SearcherFactory: TypeAlias = Callable[..., Searcher]
 _Factory = TypeVar("_Factory", bound=SearcherFactory)
@@ -36,7 +38,7 @@ def searcher_names() -> list[str]:
 
 def describe_searcher(name: str) -> str:
     """One line about a searcher."""
-    return (_factory(name).__doc__ or "").strip().split("\n")[0]
+    return (searcher_factory(name).__doc__ or "").strip().split("\n")[0]
 
 
 def get_searcher(
@@ -61,13 +63,26 @@ def get_searcher(
     Raises:
         NasError: an unknown name, settings that the searcher does not have or cannot use, or a space without choices.
     """
-    factory = _factory(name)
+    factory = searcher_factory(name)
+    check_searcher_options(name, options or {})
     _check_space(space)
     problem = Problem(tuple(objectives), tuple(limits))
     try:
         return factory(space, problem, rng, **(options or {}))
     except TypeError as error:
         raise NasError(f"searcher {name!r} cannot be made with options {dict(options or {})}: {error}") from error
+
+
+def check_searcher_options(name: str, options: Mapping[str, Any]) -> None:
+    """Check that a searcher has these settings, as far as its signature tells.
+
+    Raises:
+        NasError: an unknown name, or a setting that the searcher does not have or of another type.
+    """
+    if problem := option_problem(
+        "search.options", f"strategy {name!r}", searcher_factory(name), options, given_first=3
+    ):
+        raise NasError(problem)
 
 
 def _check_space(space: SearchSpace) -> None:
@@ -78,7 +93,12 @@ def _check_space(space: SearchSpace) -> None:
         raise NasError(f"space {space.name!r} is empty: decisions {empty} have no options; give each at least one")
 
 
-def _factory(name: str) -> SearcherFactory:
+def searcher_factory(name: str) -> SearcherFactory:
+    """What makes a searcher; its keyword arguments are the searcher's options.
+
+    Raises:
+        NasError: an unknown name.
+    """
     if name not in _FACTORIES:
-        raise NasError(f"there is no searcher {name!r}; there are {searcher_names()}")
+        raise NasError(f"there is no searcher {name!r}{nearest(name, searcher_names())}")
     return _FACTORIES[name]

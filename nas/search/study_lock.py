@@ -1,16 +1,17 @@
-"""Storages of Optuna studies by URL, and a lock that one process holds on a study for as long as it lives."""
+"""Storages of Optuna studies by URL, and the locks beside them, which a process holds for as long as it lives."""
 
 from __future__ import annotations
 
 import functools
 import hashlib
+import time
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Final
 
 from optuna.storages import BaseStorage, RDBStorage
 from optuna.storages.journal import JournalFileBackend, JournalStorage
-from sqlalchemy import create_engine, make_url, text
+from sqlalchemy import Connection, NullPool, create_engine, make_url, text
 
 from devices.paths import user_path
 from nas.errors import BusyError, NasError
@@ -21,6 +22,8 @@ JOURNAL: Final = "journal:"
 
 _LOCK: Final = text("SELECT pg_try_advisory_lock(:number)")
 """Takes one of PostgreSQL's locks, which ends with the connection."""
+
+_POLL_S: Final = 0.2
 
 
 def open_storage(url: str) -> BaseStorage:
@@ -47,20 +50,61 @@ def hold(url: str, study: str) -> ExitStack:
         NasError: another process holds it, or the storage's file system has no locks.
         SQLAlchemyError, OSError: the storage cannot be reached.
     """
-    held, digest = ExitStack(), hashlib.sha256(study.encode()).hexdigest()
+    try:
+        return take(url, study)
+    except BusyError:
+        raise _taken(study) from None
+
+
+def has_locks(url: str) -> bool:
+    """Whether ``take`` takes anything there: of files and PostgreSQL; what is in memory is nobody else's anyway."""
+    return url.startswith(JOURNAL) or make_url(url).get_backend_name() in ("sqlite", "postgresql")
+
+
+def take(url: str, name: str, *, patience_s: float = 0.0) -> ExitStack:
+    """Take one of the locks that lie beside a storage, until it is closed or this process ends, however it ends.
+
+    Args:
+        url: the storage; where it has no locks, nothing is taken.
+        name: which lock.
+        patience_s: how long another process that holds it is waited for.
+
+    Returns:
+        What holds the lock.
+
+    Raises:
+        BusyError: another process holds it.
+        NasError: the storage's file system has no locks.
+        SQLAlchemyError, OSError: the storage cannot be reached.
+    """
+    with ExitStack() as held:
+        path = lock_path(url, name)
+        if path is not None:
+            held.enter_context(exclusive(path, patience_s=patience_s))
+        elif make_url(url).get_backend_name() == "postgresql":
+            # Without transactions, one of which would be open for as long as the lock is held, and without a pool,
+            # which would hold the lock after its end.
+            engine = create_engine(url, isolation_level="AUTOCOMMIT", poolclass=NullPool)
+            _wait(held.enter_context(engine.connect()), int(_digest(name)[:15], 16), name, patience_s)
+        return held.pop_all()
+
+
+def _wait(connection: Connection, number: int, name: str, patience_s: float) -> None:
+    deadline = time.monotonic() + patience_s
+    while not connection.execute(_LOCK, {"number": number}).scalar():
+        if time.monotonic() >= deadline:
+            raise BusyError(f"another process holds the lock {name!r} in this storage")
+        time.sleep(_POLL_S)
+
+
+def lock_path(url: str, name: str) -> Path | None:
+    """The file that is one of a storage's locks; None where the storage is no file."""
     file = _file(url)
-    if file is not None:
-        try:
-            held.enter_context(exclusive(file.with_name(f".{file.name}.{digest[:20]}")))
-        except BusyError:
-            raise _taken(study) from None
-    elif make_url(url).get_backend_name() == "postgresql":
-        # Otherwise a transaction would be open for as long as the search lasts.
-        connection = held.enter_context(create_engine(url, isolation_level="AUTOCOMMIT").connect())
-        if not connection.execute(_LOCK, {"number": int(digest[:15], 16)}).scalar():
-            held.close()
-            raise _taken(study)
-    return held
+    return None if file is None else file.with_name(f".{file.name}.{_digest(name)[:20]}")
+
+
+def _digest(name: str) -> str:
+    return hashlib.sha256(name.encode()).hexdigest()
 
 
 def _file(url: str) -> Path | None:
@@ -76,5 +120,6 @@ def _file(url: str) -> Path | None:
 def _taken(study: str) -> NasError:
     return NasError(
         f"another process is searching on the Optuna study {study!r} in this storage. One process searches on a study, "
-        "and any number evaluate what it asks for: set evaluators in its config; or choose another study name"
+        "and any number evaluate what it asks for: set evaluators in its config; or choose another study name, and "
+        "shared: true beside it in the config of every process, and several search on it together"
     )

@@ -12,6 +12,8 @@ from devices import Artifact, Measurement, MeasureSettings
 from devices.measurement import AGE
 from nas.campaign import Pair
 from nas.distributed.lease import Lease
+from nas.distributed.losses import given_up, loss, lost_over
+from nas.distributed.sharing import FelledError, LostError, UnfitError
 from nas.ledger import Ledger
 from nas.sentinel import write_sentinel
 from nas.stages.models import Artifacts
@@ -68,12 +70,26 @@ class Bench:
         return self.settled(pair) or measurement
 
     def known(self, pair: Pair, visit: int) -> Measurement | None:
-        """A visit that was made before and did not fail."""
+        """A visit that was made before and did not fail, or is not tried again."""
         return self._known(self._keys[pair[1]], self._artifact(pair), self._settings(pair[1], visit))
 
     def measure(self, pair: Pair, visit: int) -> Measurement:
-        """Make a visit and keep it."""
-        return self._measure(pair[1], self._keys[pair[1]], self._artifact(pair), self._settings(pair[1], visit))
+        """Make a visit and keep it.
+
+        Raises:
+            FelledError: the unit was lost over it, which is kept; after a few times it is ``known`` to have failed.
+        """
+        key, artifact, settings = self._keys[pair[1]], self._artifact(pair), self._settings(pair[1], visit)
+        try:
+            return self._measure(pair[1], key, artifact, settings)
+        except LostError as error:
+            if self._unit is None or self._unit.closed or isinstance(error, UnfitError):
+                raise  # not for what it was at
+            before = self._ledger.get(artifact.sha256, key, settings.key)
+            device = self.targets[pair[1]].device.name
+            failed = lost_over(artifact, device, settings, before, loss(self._unit.name, error))
+            self._ledger.record(failed, key)
+            raise FelledError(str(error)) from error
 
     def known_sentinel(self, target: str, visit: int) -> Measurement | None:
         """A visit to a target's sentinel that was made before and did not fail."""
@@ -101,7 +117,7 @@ class Bench:
 
     def _known(self, key: str, artifact: Artifact, settings: MeasureSettings) -> Measurement | None:
         found = self._ledger.get(artifact.sha256, key, settings.key)
-        return found if found is not None and found.ok else None
+        return found if found is not None and (found.ok or given_up(found)) else None
 
     def _measure(self, target: str, key: str, artifact: Artifact, settings: MeasureSettings) -> Measurement:
         if self._unit is None:

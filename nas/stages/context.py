@@ -91,6 +91,7 @@ class Context:
                 test=section.test,
                 calibration=section.calibration,
                 seed=self.config.seed,
+                class_names=self.images.class_names,
             )
             save_split(split, path, self.images.digest)
         found, count = load_split(path, self.images.digest), len(self.images.labels)
@@ -127,26 +128,32 @@ class Context:
 
     @cached_property
     def weights(self) -> str:
-        """Digest of the trained weights.
-
-        Raises:
-            NasError: they are not those that training ended with.
-        """
+        """Digest of the weights that training ended with; ``check_weights`` tells whether these are there."""
         trained = self.run.result("train")
         with reading(trained):
-            expected = str(read_json(trained)["weights_sha256"])
-        if expected != weights_digest(self.path("train")):
+            return str(read_json(trained)["weights_sha256"])
+
+    def check_weights(self) -> None:
+        """Check that the run's weights are those that training ended with.
+
+        Raises:
+            NasError: they are not.
+        """
+        if self.weights != weights_digest(self.path("train")):
             raise NasError(
-                f"{trained} tells of other weights than those that lie beside it; delete it and run `nas train` again, "
-                "which goes on from the last checkpoint"
+                f"{self.run.result('train')} tells of other weights than those that lie beside it; delete it and run "
+                "`nas train` again, which goes on from the last checkpoint"
             )
-        return expected
 
     @cached_property
     def evaluator(self) -> SubnetEvaluator:
-        """The trained supernet with the images that calibrate and judge its sub-networks."""
+        """The trained supernet with the images that calibrate and judge its sub-networks.
+
+        Raises:
+            NasError: weights other than those that training ended with.
+        """
+        self.check_weights()
         device = self.config.train_settings.resolve_device()
-        self.weights  # noqa: B018 (checks them)
         supernet = load_supernet(self.space, self.path("train")).to(device)
         return SubnetEvaluator(supernet, self.images, self.preprocessing, *self.evaluation_images)
 

@@ -43,6 +43,7 @@ def make_evaluator(
     Raises:
         NasError: weights other than those that the run was trained to.
     """
+    context.check_weights()
     cached = CachedAccuracies(
         accuracies,
         context.path(*folder, "accuracies.jsonl"),

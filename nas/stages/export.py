@@ -202,11 +202,12 @@ def _accuracy(context: Context, artifact: Artifact) -> Row:
 
 
 def _latency(context: Context, target: Target, row: Row, artifacts: Artifacts) -> Row:
-    measurement = row["measurements"][target.name]
+    measurement, info = row["measurements"][target.name], target.device.info()
     return {
         "file": artifacts[target.variant].path.name,
         **{name: value for name, value in measurement.items() if name != "sha256"},
-        "device": target.device.info().to_json(),
+        **({"source": "simulated"} if info.kind == "simulated" else {}),
+        "device": info.to_json(),
         "settings": target.describe()["settings"],
         "predicted_s": row["predicted_s"][target.name],
     }

@@ -18,7 +18,7 @@ from nas.files import read_json, reading, write_json
 from nas.objective import Problem
 from nas.search import Searcher, get_searcher
 
-STORED = ("storage", "study")
+STORED = ("storage", "study", "shared")
 """Options of a searcher that outlive the run."""
 
 

@@ -5,13 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from nas.candidate import ACCURACY, Candidate
+from nas.errors import NasError
 from nas.evaluate import CompositeEvaluator
 from nas.objective import Problem
+from nas.search import SharedOptunaSearcher
 from nas.stages.context import Context
 from nas.stages.evaluators import made_of
 from nas.stages.history import History, make_searcher
 from nas.stages.latencies import MeasuredLatencies
 from nas.stages.screening import make_screening
+from nas.stages.together import search_together
 from search_spaces import Architecture
 
 
@@ -42,13 +45,20 @@ def search_on(
         on_batch: told of all that was judged here, at the beginning and after each batch that is kept.
 
     Returns:
-        What was judged here, in order; predicted accuracies are kept beside in the history, nothing goes on from them.
+        What was judged here, in order, or in a shared study by any of its processes; predicted accuracies are kept
+        beside in the history, nothing goes on from them.
 
     Raises:
-        NasError: a history that does not belong to this search, or what the evaluator or the measuring raises.
+        NasError: a history that does not belong to this search, a shared study whose candidates would have to be
+            measured, or what the evaluator or the measuring raises.
     """
     section, progress = context.config.search, context.progress
     stored = problem is None and section.options.get("storage") is not None
+    if stored and section.options.get("shared") and latencies is not None:
+        raise NasError(
+            "search.options.shared is true, and a latency predictor failed its check: processes that measure every "
+            "candidate would disturb one another on the device; leave out shared, or profile more networks"
+        )
     judged_by = made_of(context) if stored else ()
     searcher = make_searcher(context.config, context.rng(*folder), problem, judged_by=judged_by)
     if known:
@@ -56,6 +66,10 @@ def search_on(
     history = History(context.path(*folder), folder[0])
     judged = found_by(history.resume(searcher))
     label = "search" if folder[0] == "search" else f"{folder[0]}: search"
+    if isinstance(searcher, SharedOptunaSearcher):
+        return search_together(
+            context, searcher, evaluator, history, judged, evaluations=evaluations, first=first, on_batch=on_batch
+        )
     progress.start(label, evaluations, "candidate", done=len(judged))
     on_batch(judged)
     screening = make_screening(context, evaluator.cheap if latencies is None else None, folder, problem)

@@ -78,9 +78,10 @@ def _make_target(config: Config, section: TargetSection, note: Callable[[str], N
         allowed = ", ".join(formats)
         raise NasError(f"target {section.name!r}: {section.device!r} runs no {chosen!r} files; allowed: {allowed}")
     if (chosen, section.precision) not in FILE_NAMES:
-        written = ", ".join(precision for kind, precision in FILE_NAMES if kind == chosen)
+        written = " or ".join(precision for kind, precision in FILE_NAMES if kind == chosen)
         raise NasError(
-            f"target {section.name!r}: no {chosen} files are written in {section.precision}; allowed: {written}"
+            f"target {section.name!r}: no {chosen} files are written in {section.precision}; set its precision: "
+            f"{written}"
         )
     measure = config.measure
     settings = measure if section.threads is None else replace(measure, threads=section.threads)

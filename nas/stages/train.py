@@ -18,6 +18,8 @@ def run(context: Context) -> None:
         SupernetError: images, a checkpoint or settings that cannot be used.
     """
     context.check_classes()
+    for told in context.images.left_out:
+        context.progress.note(f"train: {told}")
     directory = context.path("train")
     data = TrainData(context.images, context.split, context.preprocessing)
     listener, workers = TrainListener(context.progress), context.config.workers

@@ -6,16 +6,14 @@ import lzma
 import posixpath
 import tarfile
 import zlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import TypeAlias
 
+from supernet.data.archive_links import Parts, Tree
 from supernet.errors import DataError
 
-Parts: TypeAlias = tuple[str, ...]
-_LINKS_FOLLOWED = 40
 _TAR_ERRORS = (tarfile.TarError, EOFError, OSError, zlib.error, lzma.LZMAError)
 
 
@@ -51,47 +49,49 @@ def open_tar(path: Path) -> Iterator[tarfile.TarFile]:
 
 @dataclass(frozen=True)
 class Members:
-    """What an archive holds, by the parts of each path.
+    """What an archive holds, by the parts of each path; links stand for the files and folders that they lead to.
 
     Attributes:
-        files: files with content of their own.
-        links: where links lead, hard and symbolic ones.
+        files: files by every path that leads to them.
         folders: paths of folders.
+        lost: links that lead to nothing in the archive, and where.
     """
 
     files: Mapping[Parts, tarfile.TarInfo]
-    links: Mapping[Parts, Parts]
     folders: Sequence[Parts]
+    lost: Mapping[Parts, Parts]
 
-    @property
-    def names(self) -> set[Parts]:
-        """Paths of all files, links among them."""
-        return {*self.files, *self.links}
-
-    def file(self, parts: Parts, path: Path) -> tarfile.TarInfo:
-        """The file under a path, or the one that the link under it leads to.
+    def check_links(self, path: Path, matters: Callable[[Parts], bool]) -> None:
+        """Check that no link leads out of the archive.
 
         Args:
-            parts: one of ``names``.
             path: what the archive is called in errors.
+            matters: tells of a link's own path whether something would be missed there.
 
         Raises:
-            DataError: a link that leads to no file of the archive.
+            DataError: one does.
         """
-        here = parts
-        for _ in range(_LINKS_FOLLOWED):
-            if here in self.files:
-                return self.files[here]
-            here = self.links.get(here, here)
-        target = "/".join(self.links[parts])
-        raise DataError(
-            f"{'/'.join(parts)!r} in {str(path)!r} is a link to {target!r}, which is no file in the archive; pack it "
-            "with `tar --dereference`, which stores the files themselves"
-        )
+        lost = sorted(filter(matters, self.lost))
+        if lost:
+            target = "/".join(self.lost[lost[0]])
+            others = f" (and {len(lost) - 1} more links like it)" if len(lost) > 1 else ""
+            raise DataError(
+                f"{'/'.join(lost[0])!r} in {str(path)!r} is a link to {target!r}, which is neither a file nor a folder "
+                f"in the archive{others}; pack it with `tar --dereference`, which stores the files themselves, or "
+                "leave such links out"
+            )
 
 
-def list_members(archive: tarfile.TarFile) -> Members:
-    """Read what an archive holds."""
+def list_members(archive: tarfile.TarFile, path: Path) -> Members:
+    """Read what an archive holds.
+
+    Args:
+        archive: open for reading.
+        path: what it is called in errors.
+
+    Raises:
+        DataError: links that stand for more files than anybody means.
+    """
     files: dict[Parts, tarfile.TarInfo] = {}
     links: dict[Parts, Parts] = {}
     folders: list[Parts] = []
@@ -105,7 +105,10 @@ def list_members(archive: tarfile.TarFile) -> Members:
             files[parts] = member
         elif member.islnk() or member.issym():
             links[parts] = _target(member)
-    return Members(files, links, folders)
+    tree = Tree(files.keys(), folders, links)
+    linked, linked_folders = tree.found(path)
+    named = {parts: files[real] for parts, real in linked.items()}
+    return Members({**named, **files}, [*folders, *linked_folders], {link: links[link] for link in tree.lost()})
 
 
 def contents(archive: tarfile.TarFile, files: Sequence[tarfile.TarInfo]) -> Iterator[tuple[int, bytes]]:

@@ -59,11 +59,11 @@ class TrainBatches:
         self._indices = np.arange(len(images)) if indices is None else indices
         count, size = len(self._indices), images.shape[1]
         if not 1 <= batch_size <= count:
-            raise DataError(f"batch size is {batch_size}; allowed: 1 to {count}, the number of training images")
+            raise DataError(f"train.batch_size is {batch_size}; allowed: 1 to {count}, the number of training images")
         if batch_size % part[1]:
-            raise DataError(f"batch size is {batch_size}; give a multiple of {part[1]}, the number of its parts")
+            raise DataError(f"train.batch_size is {batch_size}; give a multiple of {part[1]}, the number of its parts")
         if not 0 <= crop_padding < size:
-            raise DataError(f"crop padding is {crop_padding} px; allowed: 0 to {size - 1} for images of {size} px")
+            raise DataError(f"train.crop_padding is {crop_padding}; allowed: 0 to {size - 1}, for images of {size} px")
         if padding not in get_args(Padding):
             raise DataError(f"padding is {padding!r}; allowed: {', '.join(map(repr, get_args(Padding)))}")
         self._pixels = torch.from_numpy(np.ascontiguousarray(images)).to(device).view(-1, 3)

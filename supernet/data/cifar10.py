@@ -50,9 +50,10 @@ def _from_folder(path: Path) -> Iterator[tuple[str, bytes]]:
 
 def _from_tar(path: Path) -> Iterator[tuple[str, bytes]]:
     with open_tar(path) as archive:
-        members = list_members(archive)
-        batches = [parts for parts in members.names if _BATCH.fullmatch(parts[-1])]
-        for index, content in contents(archive, [members.file(parts, path) for parts in batches]):
+        members = list_members(archive, path)
+        members.check_links(path, lambda parts: _BATCH.fullmatch(parts[-1]) is not None)
+        batches = [parts for parts in members.files if _BATCH.fullmatch(parts[-1])]
+        for index, content in contents(archive, [members.files[parts] for parts in batches]):
             yield batches[index][-1], content
 
 

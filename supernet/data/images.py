@@ -20,6 +20,8 @@ class ImageData:
         images: shape ``(N, H, W, 3)``, one byte a value (0 to 255).
         labels: class indices, shape ``(N,)``.
         class_names: name of every class, in the order of the labels.
+        left_out: a sentence about each kind of file that lay beside them and was not read; they are no part of the
+            digest.
 
     Raises:
         DataError: other shapes or types, fewer than two classes, a class without images or a label without a class.
@@ -28,6 +30,7 @@ class ImageData:
     images: NDArray[np.uint8]
     labels: NDArray[np.int64]
     class_names: tuple[str, ...]
+    left_out: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         """Check that the three parts belong together."""

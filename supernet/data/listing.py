@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import numpy as np
 from numpy.typing import NDArray
 
-from supernet.data.archive import Parts, contents, list_members, open_tar
+from supernet.data.archive import contents, list_members, open_tar
+from supernet.data.archive_links import Parts
 from supernet.data.decoding import IMAGE_SUFFIXES, Encoded, Progress, decode_all
 from supernet.data.images import ImageData, check_classes, evenly
 from supernet.errors import DataError
@@ -27,11 +29,13 @@ class Listing:
         files: parts of every image's path, as found.
         labels: class of every image.
         class_names: sorted names of the class folders.
+        left_out: see ``ImageData``.
     """
 
     files: tuple[Parts, ...]
     labels: NDArray[np.int64]
     class_names: tuple[str, ...]
+    left_out: tuple[str, ...]
 
 
 def list_images(files: Iterable[Parts], folders: Iterable[Parts], place: Path, limit: int | None) -> Listing:
@@ -49,7 +53,8 @@ def list_images(files: Iterable[Parts], folders: Iterable[Parts], place: Path, l
     Raises:
         DataError: no images, another layout, fewer than two classes or an empty class.
     """
-    images = sorted(f for f in files if _is_shown(f) and f[-1].lower().endswith(IMAGE_SUFFIXES))
+    shown = sorted(filter(_is_shown, files))
+    images = [file for file in shown if _is_image(file)]
     if not images:
         raise DataError(f"no images in {str(place)!r}; {_LAYOUT}")
     root = _class_root(images)
@@ -60,11 +65,17 @@ def list_images(files: Iterable[Parts], folders: Iterable[Parts], place: Path, l
         raise DataError(f"{strays[0]!r} in {str(place)!r} does not lie in a class folder; {_LAYOUT}")
     empty = {f[-1] for f in folders if len(f) == depth - 1 and f[: len(root)] == root and _is_shown(f)}
     names = tuple(sorted({image[-2] for image in images} | empty))
+    if len(names) == 1:
+        folder = str(place.joinpath(*root))
+        raise DataError(
+            f"{folder!r} holds one class, {names[0]!r}; give images of at least 2 classes, each class in a folder of "
+            "its own"
+        )
     position = {name: index for index, name in enumerate(names)}
     labels = np.array([position[image[-2]] for image in images], np.int64)
     check_classes(labels, names)
     chosen = evenly(labels, limit)
-    return Listing(tuple(images[index] for index in chosen.tolist()), labels[chosen], names)
+    return Listing(tuple(images[index] for index in chosen.tolist()), labels[chosen], names, _left_out(shown, root))
 
 
 def load_folder(path: Path, size: int | None, limit: int | None, progress: Progress | None) -> ImageData:
@@ -85,12 +96,13 @@ def load_folder(path: Path, size: int | None, limit: int | None, progress: Progr
 def load_tar(path: Path, size: int | None, limit: int | None, progress: Progress | None) -> ImageData:
     """Load ``<class>/<image>`` from an archive; nothing is written to disk, and names are only compared.
 
-    Links, hard and symbolic, stand for the images of the archive that they lead to.
+    Links, hard and symbolic, stand for the images and folders of the archive that they lead to.
     """
     with open_tar(path) as archive:
-        members = list_members(archive)
-        listing = list_images(members.names, members.folders, path, limit)
-        found = [members.file(parts, path) for parts in listing.files]
+        members = list_members(archive, path)
+        members.check_links(path, _is_shown)
+        listing = list_images(members.files, members.folders, path, limit)
+        found = [members.files[parts] for parts in listing.files]
         return _decode(listing, contents(archive, found), size, progress)
 
 
@@ -98,7 +110,7 @@ def _decode(
     listing: Listing, content: Iterable[tuple[int, Encoded]], size: int | None, progress: Progress | None
 ) -> ImageData:
     images = decode_all(content, ["/".join(parts) for parts in listing.files], size, progress)
-    return ImageData(images, listing.labels, listing.class_names)
+    return ImageData(images, listing.labels, listing.class_names, listing.left_out)
 
 
 def _walk(folder: Path, parts: Parts, files: list[Parts], folders: list[Parts]) -> None:
@@ -116,6 +128,30 @@ def _walk(folder: Path, parts: Parts, files: list[Parts], folders: list[Parts]) 
 
 def _is_shown(parts: Parts) -> bool:
     return not any(part.startswith(".") or part == "__MACOSX" for part in parts)
+
+
+def _is_image(parts: Parts) -> bool:
+    return parts[-1].lower().endswith(IMAGE_SUFFIXES)
+
+
+def _left_out(files: list[Parts], root: Parts) -> tuple[str, ...]:
+    """A sentence about each kind of file in class folders that is no image, and about the folders beside ``train``."""
+    told = []
+    odd = Counter(
+        PurePosixPath(file[-1]).suffix
+        for file in files
+        if len(file) == len(root) + 2 and file[: len(root)] == root and not _is_image(file)
+    )
+    for suffix, count in sorted(odd.items()):
+        which = "1 file is" if count == 1 else f"{count} files are"
+        kind = suffix or "a name without an ending"
+        told.append(f"{which} left out: {kind} is not read (allowed: {', '.join(IMAGE_SUFFIXES)})")
+    if root[-1:] == ("train",):
+        beside = {file[len(root) - 1] for file in files if len(file) > len(root) and file[: len(root) - 1] == root[:-1]}
+        held = [f"{name}/" for name in sorted(beside & _HELD_OUT)]
+        if held:
+            told.append(f"{' and '.join(held)} {'is' if len(held) == 1 else 'are'} left out; only train/ is used")
+    return tuple(told)
 
 
 def _class_root(images: list[Parts]) -> Parts:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -46,7 +47,13 @@ class Split:
 
 
 def make_split(
-    labels: NDArray[np.int64], *, validation: float, test: float = 0.0, calibration: int = 0, seed: int = 0
+    labels: NDArray[np.int64],
+    *,
+    validation: float,
+    test: float = 0.0,
+    calibration: int = 0,
+    seed: int = 0,
+    class_names: Sequence[str] | None = None,
 ) -> Split:
     """Divide images at random, every class in the same proportions.
 
@@ -56,6 +63,7 @@ def make_split(
         test: the same for the test images.
         calibration: number of training images, spread evenly over the classes.
         seed: of the division.
+        class_names: what classes are called in errors; their numbers if left out.
 
     Raises:
         DataError: shares that leave no training images in a class, or more calibration images than training images.
@@ -69,14 +77,18 @@ def make_split(
         members = rng.permutation(np.flatnonzero(labels == label))
         held = {name: _share(share, len(members)) for name, share in (("validation", validation), ("test", test))}
         if sum(held.values()) >= len(members):
-            given = f"class {label} has {len(members)} images, of which {held} would be held out"
-            raise DataError(f"split: {given}; at least one must be left to train on: add images or hold out less")
+            name = repr(class_names[label]) if class_names is not None else label
+            have = "1 image" if len(members) == 1 else f"{len(members)} images"
+            takers = " and ".join(part for part, count in held.items() if count)
+            raise DataError(
+                f"class {name} has {have}; {takers} would leave none to train on: add images or hold out less"
+            )
         cuts = np.cumsum(list(held.values()))
         for name, part in zip(("validation", "test", "train"), np.split(members, cuts), strict=True):
             parts[name].append(part)
     train, held_validation, held_test = (np.concatenate(parts[name]) for name in ("train", "validation", "test"))
     if not 0 <= calibration <= len(train):
-        raise DataError(f"split: calibration is {calibration}; allowed: 0 to {len(train)}, the training images")
+        raise DataError(f"split.calibration is {calibration}; allowed: 0 to {len(train)}, the training images")
     # ``train`` is still shuffled within its classes, so the first of each class are a random choice.
     chosen = train[evenly(labels[train], calibration)]
     return Split(np.sort(train), np.sort(held_validation), np.sort(held_test), np.sort(chosen))

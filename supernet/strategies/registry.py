@@ -6,6 +6,7 @@ import dataclasses
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from search_spaces.nearest import nearest
 from supernet.errors import SupernetError
 from supernet.strategies.base import SHARED_SETTINGS, Strategy
 
@@ -52,8 +53,8 @@ def get_strategy(name: str, options: Mapping[str, Any] | None = None) -> Strateg
     known = [field.name for field in dataclasses.fields(strategy)]  # type: ignore[arg-type]
     for option in options or {}:
         if option not in known:
-            allowed = ", ".join(known) or "none"
-            raise SupernetError(f"train.options.{option}: strategy {name!r} has no such option; allowed: {allowed}")
+            told = f"train.options.{option}: strategy {name!r} has no such option"
+            raise SupernetError(f"{told}{nearest(option, known)}")
     return strategy(**(options or {}))
 
 
@@ -76,5 +77,5 @@ def strategy_of(settings: TrainSettings) -> Strategy:
 
 def _find(name: str) -> Callable[..., Strategy]:
     if name not in _STRATEGIES:
-        raise SupernetError(f"train.strategy is {name!r}; allowed: {', '.join(strategy_names())}")
+        raise SupernetError(f"train.strategy is {name!r}{nearest(name, strategy_names())}")
     return _STRATEGIES[name]

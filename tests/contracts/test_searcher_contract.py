@@ -250,13 +250,13 @@ def test_damaged_state_is_refused(make: Make) -> None:
 def test_count_and_options_are_checked(make: Make) -> None:
     with pytest.raises(NasError, match="ask for 1 or more"):
         make().ask(0)
-    with pytest.raises(NasError, match=r"cannot be made with options .*colour"):
+    with pytest.raises(NasError, match=r"search\.options\.colour: strategy .* has no such option"):
         make(colour="red")
 
 
 def test_every_searcher_has_a_description() -> None:
     assert all(describe_searcher(name) for name in searcher_names())
-    with pytest.raises(NasError, match="there is no searcher 'magic'; there are"):
+    with pytest.raises(NasError, match=r"there is no searcher 'magic'; .*llowed: .*nsga2"):
         get_searcher("magic", SPACE, OBJECTIVES, rng=np.random.default_rng(0))
 
 

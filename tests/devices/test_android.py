@@ -311,6 +311,7 @@ def test_copy_that_fails_is_a_row(phone: Phone, artifact: Artifact, fault: str, 
         (NEW[: NEW.index("5528\n")], 0, "gave no timings"),
         ("", 0, "its last words: nothing"),
         (NEW.replace("median=141253", "median=0"), 0, "which is no time"),
+        (NEW.replace("median=141253", "median=1.2.3"), 0, "could not convert string to float: '1.2.3'"),
     ],
 )
 def test_program_that_fails_is_a_row(phone: Phone, artifact: Artifact, output: str, code: int, told: str) -> None:

@@ -149,6 +149,8 @@ def test_file_that_tensorrt_does_not_take_is_a_row_that_says_why(board: Board, a
         ('[{"latencyMs": 1}]', "left no times"),
         (json.dumps([row(0.0, 0.5)]), "left 0 times"),
         (json.dumps([row(300.0, -1.0)]), "cannot be used"),
+        (json.dumps([{**row(300.0, 1.0), "latencyMs": 10**400}]), "OverflowError"),
+        ("[" * 100_000, "RecursionError"),
     ],
 )
 def test_times_that_are_none_are_a_row(board: Board, artifact: Artifact, times: str | None, told: str) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import json
+from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 
@@ -87,6 +88,26 @@ def test_tables_are_made_from_results_and_only_between_their_marks(tables: Modul
 
 def test_readme_shows_the_recorded_results(tables: ModuleType) -> None:
     assert tables.main(["--check"]) == 0
+
+
+def test_every_key_of_a_config_is_in_the_guide(common: ModuleType, root: Path) -> None:
+    """With its section; what is not documented is refused rather than left empty."""
+    made = importlib.import_module("config_tables")
+    text = made.config_tables()
+    assert "| `seed` | whole number, at least 0," in text
+    assert "## `pools.units`\n" in text and "[`units`](#poolsunits)" in text
+    assert "| `weight_decay` | number | `0.00003` | of convolution and linear weights;" in text
+    assert "`visit`" not in text
+    (root / "docs" / "guide" / "config.md").read_text(encoding="utf-8").index(text)
+
+    @dataclass
+    class Silent:
+        """Says nothing of its keys."""
+
+        loud: int = 1
+
+    with pytest.raises(ValueError, match=r"Silent\.loud is not documented"):
+        made._keys(made.Part("silent", Silent, many=False))
 
 
 def test_every_recorded_result_has_the_agreed_form(root: Path) -> None:

@@ -101,5 +101,7 @@ def test_damaged_files_of_known_devices_are_refused(content: bytes, tmp_path: Pa
     path.write_bytes(content)
     with pytest.raises(PredictorError, match="no known devices can be read"):
         KnownDevices.load(path)
-    with pytest.raises(PredictorError, match="no known devices can be read"):
+    with pytest.raises(
+        PredictorError, match=r"there is no file of known devices .*; make it with `nas fleet .*absent RUN"
+    ):
         FewShotPredictor(fleet=str(tmp_path / "absent")).adapt([], [])

@@ -31,7 +31,7 @@ def _program(name: str) -> str:
 def postgresql_url() -> Iterator[str]:
     """An empty PostgreSQL database on a server that runs for these tests alone and listens on no network."""
     if importlib.util.find_spec("psycopg") is None:
-        pytest.skip("psycopg is not installed: pip install 'hwnas[postgresql]'")
+        pytest.skip("psycopg is not installed: pip install -e '.[postgresql]'")
     initdb, postgres = _program("initdb"), _program("postgres")
     root = hasattr(os, "geteuid") and os.geteuid() == 0
     user = "postgres" if root else None  # the server refuses to run as root

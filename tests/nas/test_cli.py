@@ -8,6 +8,7 @@ import os
 import re
 import subprocess
 import sys
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ import numpy as np
 import pytest
 import torch
 import typer
+from PIL import Image
 from rich.console import Console
 from typer.testing import CliRunner
 
@@ -72,6 +74,9 @@ def test_spaces_and_devices_are_listed() -> None:
     code, stdout, _ = invoke("devices", "check")
     assert code == 0
     assert "yes" in stdout
+    # A runtime is there that lacks what a device needs of it; the sentence below the table says what.
+    assert "missing" not in stdout
+    assert "agent: see below" in stdout
 
 
 @pytest.mark.parametrize(
@@ -80,6 +85,7 @@ def test_spaces_and_devices_are_listed() -> None:
         (["--set", "serach.batch=3"], "did you mean 'search'"),
         (["--set", "train.epochs=many"], "'train.epochs' is 'many'"),
         (["--set", "train.epochs"], "section.key=value"),
+        (["--set", "epochs=3"], "did you mean 'train.epochs'?"),
         (["--set", "limits=[{metric: macs, at_most: 10}]"], "limits cannot be kept: macs at most"),
         (["--set", "data={source: folder}"], "--data PATH"),
         (["--set", "data={source: folder}", "--data", "no/such/place"], "no/such/place"),
@@ -109,7 +115,8 @@ def test_a_place_at_home_is_understood_also_where_the_shell_leaves_the_tilde(
     assert f"not at {tmp_path / 'photos'};" in refused("run", FAKE, *folder, "--data=~/photos")
     (tmp_path / "run").mkdir()
     (tmp_path / "run" / "thesis.tex").write_text("precious")
-    assert f"{tmp_path / 'run'} exists and is no run directory" in refused("run", FAKE, "--run-dir=~/run")
+    told = refused("run", FAKE, "--run-dir=~/run")
+    assert f"{tmp_path / 'run'} exists and is no run directory; nothing was changed. Give another directory" in told
     assert f"the devices of {tmp_path / 'mine.yaml'} cannot be read" in refused("devices", "list", "--file=~/mine.yaml")
 
 
@@ -123,6 +130,52 @@ def test_a_stage_needs_a_run_directory(stage: str, tmp_path: Path) -> None:
 def test_a_stage_names_the_one_that_must_come_first(stage: str, tmp_path: Path) -> None:
     assert invoke("init", FAKE, tmp_path / "run")[0] == 0
     assert "run `nas train " in refused(stage, tmp_path / "run")
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_a_stage_that_is_told_to_change_the_config_says_where_that_is_done(stage: str, tmp_path: Path) -> None:
+    code, _, stderr = invoke(stage, tmp_path / "run", "--set", "train.epochs=3")
+    assert code == 2
+    assert "change it with `nas run CONFIG" in re.sub(r"[\s│]+", " ", stderr)
+
+
+def test_a_limit_in_milliseconds_is_noticed_when_a_run_is_made(tmp_path: Path) -> None:
+    limit = "limits=[{metric: latency_s.fake, at_most: 20}]"
+    target = "targets=[{name: fake, device: fake}]"
+    code, _, stderr = invoke("init", FAKE, tmp_path / "run", "--set", target, "--set", limit)
+    assert code == 0
+    assert "latency_s.fake at_most 20 is 20,000 ms" in stderr
+
+
+def test_images_that_are_left_out_are_noted_before_training(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    class ReachedError(Exception):
+        pass
+
+    def training(*_: object) -> None:
+        raise ReachedError
+
+    monkeypatch.setattr("nas.stages.train.train", training)
+    for part, name in product(("train", "val"), ("cat", "dog")):
+        (tmp_path / "photos" / part / name).mkdir(parents=True)
+        for number in range(4):
+            Image.new("RGB", (16, 16), (50 * number, 0, 0)).save(tmp_path / "photos" / part / name / f"{number}.png")
+    (tmp_path / "photos" / "train" / "cat" / "x.HEIC").touch()
+    space = "space={name: mobilenetv3_32, options: {classes: 2}}"
+    words = ["--set", "data={source: folder}", "--set", space, "--set", "split.calibration=2", "--set", "train={}"]
+    assert invoke("init", FAKE, tmp_path / "run", "--data", tmp_path / "photos", *words)[0] == 0
+    result = CliRunner().invoke(app, ["train", str(tmp_path / "run")])
+    assert isinstance(result.exception, ReachedError)
+    assert "train: 1 file is left out: .HEIC is not read (allowed: .bmp" in result.stderr
+    assert "train: val/ is left out; only train/ is used" in result.stderr
+
+
+def test_a_file_of_aliases_of_aliases_is_told_wherever_it_is_given(tmp_path: Path) -> None:
+    rows = [f"a{i}: &a{i} [*a{i - 1}, *a{i - 1}]" for i in range(1, 80)]
+    file, run = tmp_path / "laughs.yaml", tmp_path / "run"
+    file.write_text("\n".join(["a0: &a0 [ha, ha]", *rows]))
+    for words in (["init", file, run], ["devices", "list", "--file", file]):
+        assert f"{file} holds more than 100000 values" in refused(*words)
+    assert not run.exists()
 
 
 def test_a_sweep_needs_a_run_with_fitted_predictors_and_a_file(tmp_path: Path) -> None:
@@ -239,7 +292,7 @@ def test_progress_names_the_work_and_how_far_it_is(terminal: bool) -> None:
         progress.warn("it is hot in here")
         progress.advance(2)
     text = out.getvalue()
-    for word in ("train", "4/4", "step", "halfway", "warning: it is hot in here"):
+    for word in ("train", "4/4", "steps", "halfway", "warning: it is hot in here"):
         assert word in text
 
 

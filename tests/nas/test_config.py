@@ -73,11 +73,58 @@ def test_an_unknown_key_is_named_with_the_nearest_allowed_one(given: dict[str, A
 @pytest.mark.parametrize(
     ("given", "words"),
     [
+        (values(epochs=3), ["unknown key 'epochs'; did you mean 'train.epochs'?"]),
+        (values(evaluations=3), ["did you mean 'search.evaluations' or 'confirm.evaluations'?"]),
+        (
+            values(space={"name": "mobilenetv3_32", "options": {"clases": 2}}),
+            ["config: space.options.clases: space 'mobilenetv3_32' has no such option; did you mean 'classes'?"],
+        ),
+        (
+            values(space={"name": "mobilenetv3_32", "options": {"resolutions": ["32px"]}}),
+            ["space.options.resolutions is ['32px']; give a list of whole numbers, such as [16,"],
+        ),
+        (values(space={"name": "mobilenetv3-32"}), ["no space 'mobilenetv3-32'; did you mean 'mobilenetv3_32'?"]),
+        (
+            values(targets=[{"name": "a", "device": "android", "options": {"serail": "x"}}]),
+            ["targets.0.options.serail: 'android' has no such option; did you mean 'serial'?"],
+        ),
+        (
+            values(
+                targets=[{"name": "a", "device": "own", "options": {"sed": 1}}],
+                devices=[{"name": "own", "backend": "fake"}],
+            ),
+            ["targets.0.options.sed: 'fake' has no such option; did you mean 'seed'?"],
+        ),
+        (
+            values(pools=[pool({"name": "u", "options": {"sed": 1}})]),
+            ["unit 'u': options.sed: 'fake' has no such option; did you mean 'seed'?"],
+        ),
+        (
+            values(search={"options": {"populaton": 8}}),
+            ["search.options.populaton: strategy 'nsga2' has no such option; did you mean 'population'?"],
+        ),
+        (values(limits={"metric": "macs", "at_most": 1}), ["give a list: `- {metric: latency_s.chip, at_most: 0.02}`"]),
+        (values(limits=[{"metric": "latency_s.chip", "at_most": "20 ms"}]), ["is '20 ms': give seconds, 0.02"]),
+        (values(limits=[{"metric": "flash_bytes", "at_most": "500KB"}]), ["is '500KB': give bytes, 500000"]),
+        (values(limits=[{"metric": "flash_bytes", "at_most": "4 MB"}]), ["is '4 MB': give bytes, 4000000"]),
+        (
+            values(limits=[{"metric": "flash_bytes", "at_most": "little"}]),
+            ["give a plain number: seconds for"],
+        ),
+        (values(limits=[{"metric": "latency.chip", "at_most": 1}]), ["'latency.chip'; did you mean 'latency_s.chip'?"]),
+        (
+            values(fleet="known.safetensors"),
+            ["give the keys how, weights; a file of known devices goes to predictor.fleet"],
+        ),
+        (values(targets={"name": "a", "device": "fake"}), ["give a list: `- {name: chip, device: onnxruntime_cpu}`"]),
         ({}, ["'space' is missing", "'data' is missing", "'targets' is missing"]),
         (values(train={"epochs": "ten"}), ["'train.epochs' is 'ten'", "integer"]),
         (values(train={"epochs": 0}), ["train.epochs is 0"]),
         (values(train={"strategy": "ofa"}), ["train.strategy is 'ofa'", "progressive_shrinking", "sandwich"]),
-        (values(train={"strategy": "deps", "options": {"begin": 0.5}}), ["train.options.begin", "start, ramp_epochs"]),
+        (
+            values(train={"strategy": "deps", "options": {"begin": 0.5}}),
+            ["train.options.begin: strategy 'deps' has no such option", "ramp_epochs, start"],
+        ),
         (values(train={"options": {"dropout": 2}}), ["train.options.dropout is 2; allowed: 0 to 0.9"]),
         (values(space={"name": "mobilenet"}), ["no space 'mobilenet'", "mobilenetv3_32"]),
         (values(space={"name": "mobilenetv3_32", "options": {"kernels": [4]}}), ["kernels"]),
@@ -144,6 +191,19 @@ def test_targets_of_one_device_share_its_pool() -> None:
     assert config.units_of(ort) == config.units_of(litert) == config.pools[0].units
     assert config.units_of(chip) == ()
     assert config.device_of(ort) == ("remote", {"token_file": "token"})
+
+
+def test_an_error_inside_a_list_does_not_make_another_of_the_list() -> None:
+    message = refused(values(targets=[{"name": "a", "device": "fake", "precision": "fp16"}]))
+    assert message.startswith("config: 'targets.0.precision' is 'fp16'")
+    assert "at least 1 item" not in message
+    assert "at least 1 item" in refused(values(targets=[]))
+
+
+def test_an_empty_file_is_told(tmp_path: Path) -> None:
+    (tmp_path / "config.yaml").touch()
+    with pytest.raises(NasError, match=r"config\.yaml is empty; it must hold sections"):
+        load_config(tmp_path / "config.yaml")
 
 
 def test_all_errors_are_told_at_once() -> None:
@@ -275,6 +335,32 @@ def test_what_is_nested_without_end_is_told(text: str) -> None:
         parse_yaml(text, "config")
 
 
+def laughs(levels: int, first: str, more: str) -> str:
+    """YAML in which every level stands for two of the level before."""
+    rows = [f"a{i}: &a{i} {more.format(f'*a{i - 1}')}" for i in range(1, levels)]
+    return "\n".join([f"a0: &a0 {first}", *rows])
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        laughs(90, "[ha, ha]", "[{0}, {0}]"),
+        laughs(90, "{x: ha}", "{{x: {0}, y: {0}}}"),
+        laughs(40, "{? [ha] : ha}", "{{? {0} : {0}}}"),
+        laughs(40, "!!omap [x: ha]", "!!omap [x: {0}, y: {0}]"),
+        f"a: &a {'ha' * 60_000}\nb: [{'*a, ' * 100}]",
+    ],
+)
+def test_aliases_that_stand_for_more_than_anybody_means_are_told(text: str) -> None:
+    with pytest.raises(NasError, match=r"config holds more than 100000 values, or 10000000 characters, with"):
+        parse_yaml(text, "config")
+
+
+def test_a_number_beyond_every_float_is_told() -> None:
+    with pytest.raises(NasError, match="config is not valid YAML: int too large"):
+        parse_yaml(f"a: 1{':1' * 200}.5", "config")
+
+
 def test_an_alias_may_be_used_where_it_is_none_of_itself() -> None:
     assert parse_yaml("a: &a {x: [1]}\nb: [*a, *a]", "config") == {"a": {"x": [1]}, "b": [{"x": [1]}] * 2}
 
@@ -313,7 +399,8 @@ def test_a_boolean_is_no_number(given: dict[str, Any], told: str) -> None:
 
 def test_a_boolean_stays_one_where_it_is_asked_for() -> None:
     assert make_config(values(train={"flip": False})).train.flip is False
-    assert make_config(values(search={"options": {"anything": True}})).search.options == {"anything": True}
+    search = {"strategy": "optuna", "options": {"sampler_options": {"anything": True}}}
+    assert make_config(values(search=search)).search.options == search["options"]
 
 
 @pytest.mark.parametrize("number", [float("nan"), float("inf"), float("-inf")])
@@ -339,6 +426,7 @@ def test_what_is_no_finite_number_is_refused(section: str, key: str, number: flo
         (values(targets=[{"name": "a", "device": "fake", "threads": 10**9}]), ["targets.0.threads", "1024"]),
         (values(measure={"threads": 1e9}), ["threads", "1024"]),
         (values(measure={"min_count": 1e12}), ["min_count", "1000000"]),
+        (values(train={"epochs": 10**9}), ["train.epochs is 1000000000", "whole numbers from 1 to 1,000,000"]),
         (values(profile={"networks": 5}), ["profile.networks", "greater than or equal to 6"]),
         (values(profile={"networks": 10**9}), ["profile.networks", "10000"]),
         (values(profile={"networks": 8}, predictor={"folds": 9}), ["predictor.folds is 9", "at most 8 folds"]),

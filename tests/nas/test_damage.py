@@ -103,7 +103,7 @@ def test_a_search_state_that_counts_wrong_is_told_and_nothing_is_cut(copy: Path,
     assert rows.read_bytes() == before
 
 
-@pytest.mark.parametrize("stage", ["profile", "confirm"])
+@pytest.mark.parametrize("stage", ["profile", "search", "confirm"])
 def test_other_weights_than_those_that_were_trained_are_told(copy: Path, stage: str) -> None:
     undo(copy, stage)
     weights = copy / "train" / "weights.safetensors"

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -47,6 +48,13 @@ def test_what_a_run_measured_is_added_and_failures_are_not(run_dir: Path, tmp_pa
     assert known.devices == ("cpu", "phone")
     np.testing.assert_array_equal(known.latencies_s, [[1e-3, 2e-3], [1e-3, np.nan], [1e-3, 2e-3]])
     assert add_run(path, run_dir).latencies_s.shape == (6, 2)
+
+
+def test_runs_that_are_added_at_once_are_all_kept(run_dir: Path, tmp_path: Path) -> None:
+    path = tmp_path / "fleet.safetensors"
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(lambda _: add_run(path, run_dir), range(8)))
+    assert KnownDevices.load(path).latencies_s.shape == (8 * 3, 2)
 
 
 def test_a_run_without_measurements_is_refused(run_dir: Path, tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ from devices import Artifact, FakeDevice, Measurement, MeasureSettings
 from nas import NasError, load_config, run, run_stage
 from nas.candidate import Candidate
 from nas.config import Config
+from nas.errors import BusyError
 from nas.ledger import Ledger
 from nas.pareto import ParetoFront
 from nas.run_directory import STAGES, RunDirectory
@@ -69,6 +70,7 @@ def test_each_exported_folder_is_complete_and_is_what_was_measured(finished: Run
         for target, latency in card["latency"].items():
             assert card["files"][latency["file"]]["sha256"] in measured, target
             assert 0 < latency["median_s"] <= latency["p90_s"]
+            assert latency["source"] == "simulated"
         assert card["class_names"] == list(images.class_names)
         assert all(0 <= row["value"] <= 1 and row["split"] == "test" for row in card["accuracy"].values())
         assert sum(array.size for array in load_file(folder / "weights.safetensors").values()) > 0
@@ -125,6 +127,24 @@ def test_an_exported_model_file_that_was_changed_is_made_again(finished: RunDire
     (folder / "card.json").unlink()
     run_stage(finished.path, "export")
     assert (folder / "card.json").read_bytes() == card
+
+
+def test_a_card_that_is_lost_is_made_again_by_its_stage(finished: RunDirectory) -> None:
+    folder = finished.path / "export" / read(finished.result("export"))["members"][0]
+    before = {path: path.read_bytes() for path in folder.iterdir()}
+    shutil.rmtree(folder)
+    assert not finished.is_done("export")
+    run_stage(finished.path, "export")
+    assert {path: path.read_bytes() for path in folder.iterdir()} == before and finished.is_done("export")
+
+
+def test_a_report_can_be_asked_for_while_the_run_works(finished: RunDirectory) -> None:
+    finished.result("report").unlink(missing_ok=True)
+    with finished.locked():
+        run_stage(finished.path, "report")
+        with pytest.raises(BusyError):
+            run_stage(finished.path, "export")
+    assert finished.result("report").is_file()
 
 
 def again(finished: RunDirectory, run_dir: Path, *dropped: str) -> Path:

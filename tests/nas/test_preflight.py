@@ -9,7 +9,7 @@ import pytest
 
 from nas.config import make_config
 from nas.errors import NasError
-from nas.preflight import check
+from nas.preflight import check, notes
 
 OPTUNA = {"strategy": "optuna"}
 
@@ -56,6 +56,8 @@ def test_options_of_the_searcher_are_tried(options: dict[str, Any], words: list[
         ({"storage": "search.sqlite", "study": "a"}, ["storage"]),
         ({"storage": "sqlite:////no/such/folder/a.sqlite", "study": "a"}, ["storage", "unable to open"]),
         ({"storage": "sqlite://", "study": "a", "sampler": "nsga"}, ["no sampler 'nsga'"]),
+        ({"shared": True}, ["shared is true", "give storage and study"]),
+        ({"storage": "sqlite://", "study": "a", "shared": "yes"}, ["shared is 'yes'", "true or false"]),
     ],
 )
 def test_options_of_optuna_are_tried_also_where_there_is_a_storage(options: dict[str, Any], words: list[str]) -> None:
@@ -67,15 +69,24 @@ def test_options_of_optuna_are_tried_also_where_there_is_a_storage(options: dict
 def test_a_study_in_a_storage_does_not_begin_before_the_search(tmp_path: Path) -> None:
     optuna = pytest.importorskip("optuna")
     url = f"sqlite:///{tmp_path / 'search.sqlite'}"
-    check(make_config(values(search={**OPTUNA, "options": {"storage": url, "study": "a"}})))
+    for shared in (False, True):
+        options = {"storage": url, "study": "a", "shared": shared}
+        check(make_config(values(search={**OPTUNA, "options": options})))
     assert optuna.get_all_study_names(url) == []
 
 
 @pytest.mark.parametrize("option", [{"seed": 0.5}, {"seed": True}, {"noise": True}, {"macs_per_s": "fast"}])
 def test_options_of_a_device_are_tried(option: dict[str, Any]) -> None:
     message = refused(values(targets=[{"name": "chip", "device": "fake", "options": option}]))
-    assert "target 'chip'" in message
-    assert next(iter(option)) in message
+    assert f"targets.0.options.{next(iter(option))} is {next(iter(option.values()))!r}; give a" in message
+
+
+def test_a_latency_limit_that_was_meant_in_milliseconds_is_told() -> None:
+    limits = [{"metric": "latency_s.chip", "at_most": 20}, {"metric": "macs", "at_most": 1e9}]
+    assert notes(make_config(values(limits=limits))) == [
+        "limits on latency_s are in seconds: latency_s.chip at_most 20 is 20,000 ms"
+    ]
+    assert notes(make_config(values(limits=[{"metric": "latency_s.chip", "at_most": 1}]))) == []
 
 
 @pytest.mark.parametrize("url", ["ledger.sqlite", "sqlite:////no/such/folder/a.sqlite"])

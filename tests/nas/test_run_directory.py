@@ -49,6 +49,20 @@ def test_a_change_is_refused_where_results_depend_on_it(tmp_path: Path) -> None:
     assert (tmp_path / "run" / "config.yaml").read_bytes() == before
 
 
+def test_a_change_inside_a_list_is_told_key_by_key(tmp_path: Path) -> None:
+    RunDirectory.create(tmp_path / "run", config())
+    (tmp_path / "run" / "profile").mkdir()
+    targets = [{"name": "chip", "device": "fake", "threads": 2}, {"name": "new", "device": "fake"}]
+    objectives = [{"metric": "latency_s.chip", "direction": "minimize"}]
+    with pytest.raises(NasError) as caught:
+        RunDirectory.create(tmp_path / "run", config(targets=targets, objectives=objectives))
+    lines = str(caught.value).splitlines()
+    assert "  - targets.0.threads is left out in the run, 2 was given" in lines
+    assert any(line.startswith('  - targets.1 is left out in the run, {"name": "new", ') for line in lines)
+    assert "  - objectives.0.metric is 'accuracy' in the run, 'latency_s.chip' was given" in lines
+    assert any(line.startswith("  - objectives.1 is ") and line.endswith("it was left out") for line in lines)
+
+
 def test_what_decides_on_later_stages_only_may_change(tmp_path: Path) -> None:
     RunDirectory.create(tmp_path / "run", config())
     for folder in ("train", "profile"):
@@ -139,7 +153,7 @@ def test_a_stage_is_done_when_its_result_is_there(tmp_path: Path) -> None:
         with pytest.raises(NasError, match=f"run `nas {stage} "):
             run.require(stage, needed_by="later")
         run.result(stage).parent.mkdir(parents=True, exist_ok=True)
-        run.result(stage).write_text("{}")
+        run.result(stage).write_text('{"members": []}' if stage == "export" else "{}")
         for name in NEEDED.get(stage, ()):
             assert not run.is_done(stage)
             (tmp_path / "run" / name).parent.mkdir(exist_ok=True)

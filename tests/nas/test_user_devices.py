@@ -87,7 +87,7 @@ def test_changed_definition_is_another_run(tmp_path: Path) -> None:
     RunDirectory.create(tmp_path / "run", make_config(values()))
     (tmp_path / "run" / "profile").mkdir()
     write(file, DEVICES.replace("1.0e+8", "2.0e+8"))
-    with pytest.raises(NasError, match="devices is"):
+    with pytest.raises(NasError, match=r"devices\.0\.options\.\w+ is 1\S* in the run, 2\S* was given"):
         RunDirectory.create(tmp_path / "run", make_config(values()))
 
 
@@ -96,7 +96,7 @@ def test_changed_definition_is_another_run(tmp_path: Path) -> None:
     [
         ("devices: [{name: a, backend: fak}]", ["no backend 'fak'", "did you mean 'fake'"]),
         ("devices: [{nam: a, backend: fake}]", ["devices.0.nam", "did you mean 'name'"]),
-        ("devices: [{name: a, backend: fake, options: {sed: 1}}]", ["device 'a'", "'sed'"]),
+        ("devices: [{name: a, backend: fake, options: {sed: 1}}]", ["device 'a': options.sed", "did you mean 'seed'"]),
         ("devices: [{name: a, backend: fake, options: {noise: -1}}]", ["device 'a'", "noise is -1"]),
         ("devices: [{name: litert_cpu, backend: fake}]", ["is a device already"]),
         ("devices: [{name: a/b, backend: fake}]", ["use letters"]),

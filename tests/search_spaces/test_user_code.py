@@ -66,7 +66,7 @@ def test_what_cannot_be_found_is_told(here: Path, name: str, message: str) -> No
 
 
 def test_options_that_the_factory_does_not_have_are_told(here: Path) -> None:
-    with pytest.raises(SpaceError, match=r"'own_space_module:make' cannot be made with options .*colour"):
+    with pytest.raises(SpaceError, match=r"space\.options\.colour: space 'own_space_module:make' has no such option"):
         get_space("own_space_module:make", {"colour": 1})
 
 

@@ -90,7 +90,7 @@ def test_a_missing_package_is_named_with_the_way_to_install_it(
 ) -> None:
     monkeypatch.setitem(sys.modules, package, None)
     settings = replace(SETTINGS, watch=(package,))  # type: ignore[arg-type]
-    with pytest.raises(SupernetError, match=rf"'{package}', which is not installed .*pip install 'hwnas\[{package}\]'"):
+    with pytest.raises(SupernetError, match=rf"'{package}', which is not installed .*pip install -e '\.\[{package}\]'"):
         make_listeners(tmp_path, settings, 0)
 
 

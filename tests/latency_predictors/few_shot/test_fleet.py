@@ -50,6 +50,24 @@ def test_without_a_measurement_known_devices_answer_with_wide_intervals(world: A
     assert score(target.predict(unseen), world.latencies_s[UNSEEN, -1]).spearman > 0.7
 
 
+def test_without_a_measurement_work_orders_networks_that_devices_of_one_kind_hardly_tell_apart(world: Any) -> None:
+    work, launches = world.quantities["work"], world.quantities["launches"]
+    alike = np.stack([factor * launches for factor in (1.0, 1.1, 1.3)], axis=1)
+    known = {name: values[KNOWN] for name, values in world.quantities.items()}
+    fleet = Fleet.fit(world.description.take(KNOWN), known, 1e-3 * alike[KNOWN])
+    unseen = fleet.encode(world.description, world.quantities).take(UNSEEN)
+    predicted = fleet.adapt(unseen.take(KNOWN[:0]), np.zeros(0)).predict(unseen)
+    assert score(predicted, 1e-3 * work[UNSEEN]).spearman > score(launches[UNSEEN], work[UNSEEN]).spearman + 0.1
+
+
+def test_a_device_with_a_tenth_of_the_known_devices_spread_is_told_from_ten(world: Any) -> None:
+    """Learnt sizes of deviations are as large as all of its latencies: a mix has to be believed beside them."""
+    flat = 1e-3 * (9 + world.latencies_s[:, 2] / np.median(world.latencies_s[:, 2]))
+    chosen = world.fleet.choose(world.encoded.take(KNOWN), 10)
+    target = world.fleet.adapt(world.encoded.take(chosen), flat[chosen])
+    assert score(target.predict(world.encoded.take(UNSEEN)), flat[UNSEEN]).spearman > 0.97
+
+
 def test_one_measurement_gives_the_scale(world: Any) -> None:
     target = world.fleet.adapt(world.encoded.take(KNOWN[:1]), world.latencies_s[:1, -1])
     ratio = target.predict(world.encoded.take(UNSEEN)) / world.latencies_s[UNSEEN, -1]

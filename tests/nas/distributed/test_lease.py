@@ -81,6 +81,16 @@ class WantsEndless(Wanted):
         return Endless()
 
 
+class Deadly(FakeDevice):
+    def measure(self, artifact: Artifact, settings: MeasureSettings) -> Measurement:
+        os._exit(1)
+
+
+class WantsDeadly(Wanted):
+    def make(self) -> Deadly:
+        return Deadly()
+
+
 @pytest.fixture
 def artifact(tmp_path: Path) -> Artifact:
     path = tmp_path / "model.onnx"
@@ -157,6 +167,17 @@ def test_a_lost_process_is_begun_anew_and_asked_again(
     assert held.measure(artifact, SETTINGS) == expected
 
 
+def test_a_model_that_ends_every_process_loses_the_unit_which_is_well_when_asked(
+    cluster: Cluster, lease: Callable[..., Lease], artifact: Artifact
+) -> None:
+    cloudpickle.register_pickle_by_value(sys.modules[__name__])  # Ray's processes cannot import this file
+    held = lease(WantsDeadly("fake", {}))
+    with pytest.raises(LostError, match="no process stays alive there"):
+        held.measure(artifact, SETTINGS)
+    held.check()
+    assert not held.closed
+
+
 def test_a_machine_that_dies_gives_its_unit_back_and_may_return(
     add_machine: Callable[..., Callable[[], None]], lease: Callable[..., Lease], artifact: Artifact
 ) -> None:
@@ -181,6 +202,7 @@ def test_what_is_given_back_answers_nobody(cluster: Cluster, lease: Callable[...
     closing.start()
     with pytest.raises(LostError):
         held.measure(artifact, SETTINGS)
+    assert held.closed
     with pytest.raises(LostError, match="given back"):
         held.check()
     lease().check()

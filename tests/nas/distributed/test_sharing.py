@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nas.distributed.sharing import LostError, share_out
+from nas.distributed.sharing import CHANCES, FelledError, LostError, share_out
 
 
 class Worker:
@@ -100,3 +100,39 @@ def test_an_error_ends_the_work_and_is_raised_here() -> None:
     with pytest.raises(OSError, match="the disk is full"):
         share_out(range(5), {"broken": Broken([]), "waiting": waiting}, lambda _: None)
     assert waiting.stopped.is_set()
+
+
+class Felled(Worker):
+    """Brought down by the first piece it does, and away for a while.
+
+    Args:
+        away: how often it is asked in vain after that.
+    """
+
+    def __init__(self, away: int) -> None:
+        super().__init__([])
+        self.away, self.down = away, False
+
+    def ready(self) -> None:
+        if self.down and self.away:
+            self.away -= 1
+            raise LostError("it is starting")
+
+    def do(self, piece: int) -> None:
+        if not self.down:
+            self.down = True
+            raise FelledError("it hangs")
+        super().do(piece)
+
+
+def test_hands_that_were_all_felled_go_on_once_they_are_back() -> None:
+    hands = {f"unit{i}": Felled(away=CHANCES - 1) for i in range(3)}
+    share_out(range(7), hands, lambda _: None, retry_s=0.001)
+    assert sorted(piece for hand in hands.values() for piece in hand.did) == list(range(7))
+
+
+def test_a_felled_hand_that_stays_away_is_given_up() -> None:
+    hands = {"a": Felled(away=1000), "b": Worker([True] * 9)}
+    with pytest.raises(LostError, match="a: it is starting"):
+        share_out([0, 1], hands, lambda _: None, retry_s=0.001)
+    assert hands["a"].away <= 1000 - CHANCES  # type: ignore[attr-defined]

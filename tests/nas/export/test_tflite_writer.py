@@ -179,15 +179,6 @@ def test_pooling_without_elements_in_a_window_is_refused(reference: ModuleType, 
     assert not list(tmp_path.iterdir())
 
 
-def test_a_missing_schema_is_explained(monkeypatch: pytest.MonkeyPatch, reference: ModuleType, tmp_path: Path) -> None:
-    def missing(name: str) -> ModuleType:
-        raise ModuleNotFoundError(f"No module named {name!r}")
-
-    monkeypatch.setattr(importlib, "import_module", missing)
-    with pytest.raises(ExportError, match="pip install ai-edge-litert"):
-        write_tflite(reference.every_operation(), {}, tmp_path / "model.tflite")
-
-
 def kinds_of(path: Path) -> list[str]:
     schema = importlib.import_module("ai_edge_litert.schema_py_generated")
     model = schema.ModelT.InitFromPackedBuf(path.read_bytes())

@@ -6,7 +6,7 @@ from html.parser import HTMLParser
 import pytest
 
 from nas.report.page import charts, headline, render
-from nas.report.values import Latency, Member, ModelFile, Problem, RunData, Target
+from nas.report.values import Check, Latency, Member, ModelFile, Problem, Round, RunData, Target
 
 HOSTILE = "<script>alert(1)</script>"
 
@@ -91,6 +91,13 @@ def test_the_page_is_well_formed_and_fetches_nothing() -> None:
     assert outline.open == []
     assert outline.fetched == []
     assert "img" not in outline.tags
+
+
+@pytest.mark.parametrize(("measured_s", "shown"), [(0.9999e-3, "0.0"), (1.0001e-3, "0.0"), (0.95e-3, "-5.0")])
+def test_what_rounds_to_zero_has_no_sign(measured_s: float, shown: str) -> None:
+    check = Check("k", "01-k", "phone", 1e-3, 0.9e-3, 1.1e-3, measured_s, True)
+    run = run_of(MEMBER, rounds=(Round(1, 10, (), (check,), (), 1, 1),))
+    assert f'<td>{shown}</td><td class="text good">' in render(run, charts(run))
 
 
 def test_a_failed_measurement_is_no_number() -> None:

@@ -16,7 +16,7 @@ from optuna.trial import TrialState
 
 from nas.candidate import Candidate
 from nas.errors import NasError
-from nas.objective import Problem
+from nas.objective import Limit, Problem
 from nas.search import OptunaSearcher
 from nas.search.optuna_study import sampler_names
 from nas.search.study_lock import open_storage
@@ -75,6 +75,17 @@ def test_results_that_came_after_the_state_are_asked_for_again(
     second = make_searcher(space, problem, storage=storage, study="s")
     second.restore(state)
     assert rounds(second, judge, 2) == undisturbed[3:]
+
+
+def test_limits_are_stored_after_a_kill_too(space: SearchSpace, problem: Problem, judge: Judge, storage: str) -> None:
+    tight = Problem(problem.objectives, (Limit("latency_s.toy", at_most=3.0),))
+    pending = make_searcher(space, tight, storage=storage, study="s").ask(6)
+    second = make_searcher(space, tight, storage=storage, study="s")
+    assert second.ask(6) == pending
+    second.tell(judge(pending))
+    trials = load(storage).trials
+    assert any(trial.user_attrs["margins"][0] > 0 for trial in trials)
+    assert all(list(trial.system_attrs["constraints"]) == trial.user_attrs["margins"] for trial in trials)
 
 
 def test_kill_between_two_suggestions(space: SearchSpace, problem: Problem, judge: Judge, storage: str) -> None:

@@ -94,7 +94,8 @@ def test_a_trial_is_known_by_what_it_is_and_not_by_its_name(context: Context, tm
 
 
 def test_a_runs_study_in_a_storage_is_left_alone(tmp_path: Path) -> None:
-    options = {"storage": f"sqlite:///{tmp_path / 'study.sqlite'}", "study": "a", "sampler": "random"}
+    stored = {"storage": f"sqlite:///{tmp_path / 'study.sqlite'}", "study": "a", "shared": True}
+    options = {**stored, "sampler": "random"}
     context = context_of(tmp_path / "run", config(strategy="optuna", options=options))
     assert [trial.config.search.options for trial in trials(context)] == [{"sampler": "random"}]
 

@@ -116,13 +116,13 @@ def test_inputs_are_normalised_as_for_evaluation() -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"batch_size": 24}, "batch size is 24; allowed: 1 to 23"),
-        ({"batch_size": 0}, "batch size is 0"),
+        ({"batch_size": 24}, "train.batch_size is 24; allowed: 1 to 23"),
+        ({"batch_size": 0}, "train.batch_size is 0"),
         ({"indices": np.array([1, 2])}, "allowed: 1 to 2"),
-        ({"crop_padding": 6}, "crop padding is 6 px; allowed: 0 to 5"),
-        ({"crop_padding": -1}, "crop padding is -1"),
+        ({"crop_padding": 6}, "train.crop_padding is 6; allowed: 0 to 5"),
+        ({"crop_padding": -1}, "train.crop_padding is -1"),
         ({"padding": "edge"}, "padding is 'edge'; allowed: 'zeros', 'reflect'"),
-        ({"part": (0, 2)}, "batch size is 5; give a multiple of 2"),
+        ({"part": (0, 2)}, "train.batch_size is 5; give a multiple of 2"),
     ],
 )
 def test_options_that_cannot_be_are_refused(options: dict[str, object], message: str) -> None:

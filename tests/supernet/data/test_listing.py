@@ -50,6 +50,52 @@ def test_links_stand_for_the_images_that_they_lead_to(image_tree: Callable[..., 
         assert load_images(DataSettings("tar", pack(folder, tmp_path / name, prefix))).digest == whole.digest
 
 
+def test_linked_folders_of_an_archive_are_followed_as_those_of_a_folder_are(
+    image_tree: Callable[..., Path], tmp_path: Path
+) -> None:
+    folder = image_tree(["train/cat/a.png", "train/cat/b.png", "val/pets/a.png", "val/pets/b.png"])
+    (folder / "val" / "pets" / "more.png").symlink_to("../dog/c.png")  # through a linked folder
+    (folder / "train" / "dog").symlink_to("../val/pets")
+    (folder / "val" / "dog").symlink_to("pets")
+    (folder / "val" / "pets" / "c.png").hardlink_to(folder / "train" / "cat" / "a.png")
+    whole = load_images(DataSettings("folder", folder))
+    assert whole.class_names == ("cat", "dog") and whole.labels.tolist() == [0, 0, 1, 1, 1, 1]
+    for name, prefix in (("images.tar.gz", "./"), ("images.tar", "")):
+        assert load_images(DataSettings("tar", pack(folder, tmp_path / name, prefix))).digest == whole.digest
+
+
+def test_folders_that_are_linked_in_a_circle_end(image_tree: Callable[..., Path], tmp_path: Path) -> None:
+    folder = image_tree(FOUR)
+    (folder / "cat" / "loop").symlink_to("..")
+    with pytest.raises(DataError, match=r"'cat/loop/cat/a.png' in .*x.tar' does not lie in a class folder"):
+        load_images(DataSettings("tar", pack(folder, tmp_path / "x.tar")))
+
+
+def test_a_class_folder_that_is_a_link_out_of_the_archive_is_told(
+    image_tree: Callable[..., Path], tmp_path: Path
+) -> None:
+    folder = image_tree([*FOUR, "../elsewhere/a.png"])
+    for name in ("bird", "fish"):
+        (folder / name).symlink_to("../elsewhere")
+    (folder / ".hidden").symlink_to("../elsewhere")
+    assert load_images(DataSettings("folder", folder)).class_names == ("bird", "cat", "dog", "fish")
+    told = r"'bird' in .* is a link to '../elsewhere', which .* \(and 1 more links like it\); pack it with"
+    with pytest.raises(DataError, match=told):
+        load_images(DataSettings("tar", pack(folder, tmp_path / "x.tar")))
+
+
+def test_links_to_folders_of_links_to_folders_cannot_fill_memory(tmp_path: Path) -> None:
+    with tarfile.open(tmp_path / "x.tar", "w") as archive:
+        for level in range(60):
+            for name in ("a", "b"):
+                link = tarfile.TarInfo(f"level{level}/{name}")
+                link.type, link.linkname = tarfile.SYMTYPE, f"../level{level + 1}"
+                archive.addfile(link)
+        archive.addfile(tarfile.TarInfo("level60/cat/a.png"))
+    with pytest.raises(DataError, match=r"links in .*x.tar', such as 'level0/a', stand for more than 1000000 "):
+        load_images(DataSettings("tar", tmp_path / "x.tar"))
+
+
 @pytest.mark.parametrize("target", ["cat/none.png", "../../x.png", "dog/b.png"])
 @pytest.mark.parametrize("kind", [tarfile.LNKTYPE, tarfile.SYMTYPE])
 def test_a_link_that_leads_to_no_image_of_the_archive_is_told(
@@ -86,6 +132,25 @@ def test_held_out_folders_and_hidden_files_are_left_alone(image_tree: Callable[.
     assert len(load_images(DataSettings("folder", folder))) == 4
 
 
+def test_what_is_left_out_is_told(image_tree: Callable[..., Path], tmp_path: Path) -> None:
+    folder = image_tree([*(f"train/{name}" for name in FOUR), "val/cat/c.png", "test/cat/c.png", "train/cat/._a.png"])
+    for name in ("train/cat/c.HEIC", "train/dog/d.HEIC", "train/dog/note.txt", "train/readme.md", "val/cat/e.HEIC"):
+        (folder / name).touch()
+    told = (
+        "2 files are left out: .HEIC is not read (allowed: .bmp, .jpeg, .jpg, .png, .webp)",
+        "1 file is left out: .txt is not read (allowed: .bmp, .jpeg, .jpg, .png, .webp)",
+        "test/ and val/ are left out; only train/ is used",
+    )
+    data = load_images(DataSettings("folder", folder))
+    assert data.left_out == told
+    packed = load_images(DataSettings("tar", pack(folder, tmp_path / "x.tar")))
+    assert (packed.left_out, packed.digest) == (told, data.digest)
+
+
+def test_nothing_is_told_where_all_is_read(image_tree: Callable[..., Path]) -> None:
+    assert load_images(DataSettings("folder", image_tree([f"train/{name}" for name in FOUR]))).left_out == ()
+
+
 def test_linked_class_folders_are_followed_and_loops_end(image_tree: Callable[..., Path]) -> None:
     folder = image_tree(["cat/a.png", "../elsewhere/a.png"])
     (folder / "dog").symlink_to(folder.parent / "elsewhere")
@@ -110,7 +175,7 @@ def test_limit_takes_the_first_of_every_class(image_tree: Callable[..., Path], t
         (["notes.txt"], "no images in"),
         (["a.png", "cat/b.png", "dog/b.png"], "'a.png' in"),
         (["cat/a.png", "dog/puppies/a.png"], "'dog/puppies/a.png' in"),
-        (["cat/a.png", "cat/b.png"], "at least 2 classes"),
+        (["cat/a.png", "cat/b.png"], "'somewhere' holds one class, 'cat'; give images of at least 2 classes"),
     ],
 )
 def test_other_layouts_are_refused(files: list[str], message: str) -> None:

@@ -58,14 +58,21 @@ def test_seed_decides() -> None:
     [
         ({"validation": -0.1}, "allowed: shares from 0 up"),
         ({"validation": 0.6, "test": 0.4}, "together below 1"),
-        ({"validation": 0.2, "calibration": 81}, "calibration is 81; allowed: 0 to 80"),
-        ({"validation": 0.99}, "at least one must be left to train on"),
+        ({"validation": 0.2, "calibration": 81}, r"split\.calibration is 81; allowed: 0 to 80"),
+        ({"validation": 0.99}, "leave none to train on"),
         ({"validation": float("nan")}, "allowed: shares"),
     ],
 )
 def test_impossible_divisions_are_refused(options: dict[str, float], message: str) -> None:
     with pytest.raises(DataError, match=message):
         make_split(LABELS, **options)  # type: ignore[arg-type]
+
+
+def test_a_class_with_too_few_images_is_told_by_its_name() -> None:
+    labels = np.array([0, 0, 1, 1, 1, 1])
+    told = "class 'cat' has 2 images; validation and test would leave none to train on"
+    with pytest.raises(DataError, match=told):
+        make_split(labels, validation=0.2, test=0.2, class_names=("cat", "dog"))
 
 
 def test_parts_that_overlap_are_refused() -> None:
