@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import argparse
 import ast
+import difflib
 import json
 import os
 import re
@@ -71,6 +72,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         outdated += 1
         if options.check:
             print(f"{document.name}: its tables are not those that would be made; run `make tables`", file=sys.stderr)
+            sys.stderr.writelines(
+                difflib.unified_diff(old.splitlines(True), new.splitlines(True), document.name, "made now", n=0)
+            )
             continue
         temporary = document.with_name(f".{document.name}.{os.getpid()}.tmp")
         temporary.write_text(new, encoding="utf-8")
