@@ -18,7 +18,7 @@ class Block:
     Attributes:
         width: output channels.
         kernel: side of its spatial convolutions' windows, odd.
-        expansion: inner channels over input channels (over output channels for a bottleneck).
+        expansion: inner channels over input channels (over output channels for ``basic`` and ``bottleneck``).
         stride: of its first spatial convolution.
         activation: non-linearity after its inner convolutions.
         squeeze_excite: whether the inner channels are gated.
@@ -93,6 +93,16 @@ def _bottleneck(builder: NetworkBuilder, source: str, block: Block) -> str:
     return builder.activation("activation", x, block.activation)
 
 
+def _basic(builder: NetworkBuilder, source: str, block: Block) -> str:
+    """ResNet's block of two full convolutions, stride in the first (He et al. 2016); its shortcut always projects."""
+    inner = _inner_of_output(builder.shape(source)[0], block.width, block.expansion)
+    x = builder.conv("first", source, inner, block.kernel, stride=block.stride)
+    x = builder.activation("first_activation", x, block.activation)
+    x = builder.conv("second", x, block.width, block.kernel)
+    x = _joined(builder, source, x, block, always=True)
+    return builder.activation("activation", x, block.activation)
+
+
 def _separable(builder: NetworkBuilder, source: str, block: Block) -> str:
     """MobileNetV1's block: depthwise, then pointwise, no shortcut (Howard et al. 2017)."""
     return _depthwise_pointwise(builder, source, "", block.stride, block)
@@ -142,6 +152,7 @@ BLOCK_KINDS: Mapping[str, BlockKind] = {
     "inverted_residual": BlockKind(_inverted, _inner_of_input, gates=True, adds=True),
     "stacked_inverted_residual": BlockKind(partial(_inverted, stacked=True), _inner_of_input, gates=True, adds=True),
     "fused_inverted_residual": BlockKind(_fused, _inner_of_input, gates=True, adds=True),
+    "basic": BlockKind(_basic, _inner_of_output, gates=False, adds=True),
     "bottleneck": BlockKind(_bottleneck, _inner_of_output, gates=True, adds=True),
 }
 """Every kind of block by its name."""

@@ -30,7 +30,7 @@ def test_every_kind_writes_its_shape_and_adds_what_it_should(kind: str, stride: 
     nodes = network.blocks["stages.0.blocks.0"]
     assert nodes[-1].shape == (16, 16 // stride, 16 // stride)
     added = [node for node in nodes if isinstance(node.op, Add)]
-    always = kind in ("bottleneck", "double_separable")
+    always = kind in ("basic", "bottleneck", "double_separable")
     assert bool(added) == (BLOCK_KINDS[kind].adds and (projection or always or stride == 1))
     assert any(node.name.endswith(".shortcut") for node in nodes) == (bool(added) and stride == 2)
 
