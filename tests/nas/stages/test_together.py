@@ -68,7 +68,7 @@ def fitted(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-@pytest.fixture(params=["sqlite:///{}.sqlite", "journal:{}.log"])
+@pytest.fixture
 def storage(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     return str(request.param).format(tmp_path / "study")
 
@@ -143,6 +143,7 @@ def check_consistent(storage: str, *runs: RunDirectory) -> Counter[str]:
 
 
 @pytest.mark.timeout(600)
+@pytest.mark.parametrize("storage", ["journal:{}.log"], indirect=True)  # on SQLite they do in the next test
 def test_two_processes_search_on_one_study(fitted: Path, storage: str, tmp_path: Path) -> None:
     runs = [copy_of(fitted, tmp_path / name, config(storage)) for name in ("a", "b")]
     with searching(runs[0]) as first, searching(runs[1]) as second:
@@ -157,7 +158,7 @@ def test_two_processes_search_on_one_study(fitted: Path, storage: str, tmp_path:
 @pytest.mark.parametrize(
     ("storage", "restarted"),
     [
-        pytest.param("sqlite:///{}.sqlite", "beside the other", marks=pytest.mark.slow),
+        ("sqlite:///{}.sqlite", "beside the other"),
         ("journal:{}.log", "when the other is done"),
     ],
     indirect=["storage"],
