@@ -27,7 +27,13 @@ EVERY_KIND = {
     "stages": [
         {"kinds": ["conv", "separable", "double_separable"], "widths": [8, 16], "kernels": [3, 5], "depths": [1, 2]},
         {
-            "kinds": ["inverted_residual", "stacked_inverted_residual", "fused_inverted_residual", "basic", "bottleneck"],
+            "kinds": [
+                "inverted_residual",
+                "stacked_inverted_residual",
+                "fused_inverted_residual",
+                "basic",
+                "bottleneck",
+            ],
             "widths": [16, 24],
             "kernels": [3, 5, 7],
             "expansions": [1, 2],
